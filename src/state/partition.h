@@ -1,0 +1,106 @@
+/*
+ * A store partition inside the state layer: one database, its column families by
+ * number, its changelog, its record cache, and what is stored about offsets.
+ *
+ * Stored in the column family "__metadata__" (docs/formats/state.md):
+ *   __changelog_offset__        integer, 8 bytes big-endian, as Quix Streams
+ *   __weir_processed_offsets__  JSON {"topic":offset,…}, Weir's own
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WEIR_STATE_PARTITION_H
+#define WEIR_STATE_PARTITION_H
+
+#include <weir/state.h>
+
+#include "backend/database.h"
+#include "base/buffer.h"
+#include "state/record_cache.h"
+
+#define WEIR__CF_METADATA "__metadata__"
+
+typedef struct weir__recovery weir__recovery; /* recovery.c */
+
+typedef struct weir__partition_cf {
+    char *name;
+    weir_backend_cf *handle;
+} weir__partition_cf;
+
+typedef struct weir__processed_offset {
+    char *topic;
+    int64_t offset;
+} weir__processed_offset;
+
+struct weir_partition {
+    /* Who it is, for messages. Owned. */
+    char *store;
+    char *stream_id; /* NULL: none */
+    int32_t number;
+    char *path;
+
+    weir__database *database;
+    const weir_backend *backend; /* of the database, emulation in place */
+    weir_backend_db *db;
+
+    weir__partition_cf *cfs; /* [WEIR_CF_DEFAULT] is "default" */
+    size_t cf_count;
+    weir_backend_cf *metadata;
+
+    weir_changelog *changelog;         /* NULL: none. Owned. */
+    int64_t changelog_offset;          /* as stored; WEIR_OFFSET_NONE */
+    weir__processed_offset *processed; /* as stored */
+    size_t processed_count;
+
+    weir__record_cache *cache; /* NULL: none */
+    weir_txn *spare_txn;       /* a freed transaction whose memory waits for the next */
+    size_t open_txns;
+    weir__recovery *recovery; /* NULL: none in progress */
+    weir_gap_policy gap_policy;
+
+    weir_partition_stats stats;
+    weir_backend_op *ops; /* room for a batch, kept from flush to flush */
+    size_t ops_capacity;
+    weir__buffer scratch; /* for the metadata values of a batch */
+};
+
+typedef struct weir__partition_config {
+    const char *store;
+    const char *stream_id;
+    int32_t number;
+    const char *path;
+    const char *backend_spec;
+    const weir_option *backend_options;
+    weir_changelog *changelog; /* handed over, also on failure; NULL: none */
+    weir_gap_policy gap_policy;
+    bool use_cache;
+    int open_deadline_ms;
+    const volatile bool *stop;
+} weir__partition_config;
+
+/* Opens the database and reads what is stored about offsets. *partition [out]. */
+weir_status weir__partition_open(const weir__partition_config *config, weir_partition **partition,
+                                 weir_error *err);
+weir_status weir__partition_close(weir_partition *partition, weir_error *err);
+
+/*
+ * One atomic batch: ops[0…count), which has room for two more at its end, then the
+ * changelog offset and the processed offsets (each only if given). The one place that
+ * writes to the database. WEIR_OFFSET: changelog_offset is below the stored one.
+ * Syncs when there is no changelog. The record cache is the caller's business.
+ */
+weir_status weir__partition_write(weir_partition *partition, weir_backend_op *ops, size_t count,
+                                  int64_t changelog_offset, const weir_topic_offset *processed,
+                                  size_t processed_count, weir_error *err);
+/* Room for `count` ops plus the two of weir__partition_write. NULL: no memory. */
+weir_backend_op *weir__partition_ops(weir_partition *partition, size_t count);
+
+/* "…: what (store=… stream=… partition=… backend=… path=…)", the one form of errors here. */
+weir_status weir__partition_error(const weir_partition *partition, weir_status status,
+                                  weir_error *err, const char *format, ...) WEIR_PRINTF(4, 5);
+
+/* txn.c: frees partition->spare_txn. */
+void weir__txn_destroy(weir_txn *txn);
+/* recovery.c: frees partition->recovery. NULL is allowed. */
+void weir__recovery_free(weir__recovery *recovery);
+
+#endif
