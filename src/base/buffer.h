@@ -19,7 +19,8 @@ typedef struct weir__buffer {
 void weir__buffer_init(weir__buffer *buffer);
 void weir__buffer_release(weir__buffer *buffer);
 void weir__buffer_clear(weir__buffer *buffer);
-/* All of these: WEIR_OK or WEIR_NO_MEMORY, and then the buffer is unchanged. */
+/* All of these: WEIR_OK or WEIR_NO_MEMORY, and then the buffer is unchanged. What is appended must
+ * not lie in the buffer. */
 weir_status weir__buffer_reserve(weir__buffer *buffer, size_t extra);
 weir_status weir__buffer_append(weir__buffer *buffer, const void *data, size_t size);
 weir_status weir__buffer_append_byte(weir__buffer *buffer, uint8_t byte);
