@@ -145,6 +145,8 @@ typedef struct weir_backend_host {
     void (*log)(weir_log_level level, const char *event, const char *message);
     /* Fills err (may be NULL) with status and a complete message; returns status. */
     weir_status (*error)(weir_error *err, weir_status status, const char *message);
+    /* The threshold of the log: what is above it is dropped, and need not be built. */
+    weir_log_level (*log_level)(void);
 } weir_backend_host;
 
 typedef struct weir_backend_open_args {
@@ -163,7 +165,9 @@ typedef struct weir_backend_open_args {
     /* write, cf_drop, … fail with WEIR_UNSUPPORTED; nothing at the location changes. */
     bool read_only;
     /* For WEIR_CAP_DECORATOR: the wrapped backend and the arguments to open it
-     * with (its own option values; same location, label and flags). */
+     * with (its own option values; same location, label and flags). The inner table
+     * is complete: the host has filled in and emulated what its backend lacks, and its
+     * capabilities tell what holds now. */
     const weir_backend *inner;
     const struct weir_backend_open_args *inner_args;
 } weir_backend_open_args;

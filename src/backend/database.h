@@ -19,6 +19,15 @@
 
 typedef struct weir__database weir__database;
 
+/* The options that every database has, whatever its backend; ended by a NULL name. */
+enum {
+    WEIR__OPEN_MAX_RETRIES,
+    WEIR__OPEN_RETRY_BACKOFF,
+    WEIR__ON_CORRUPTED_RECREATE,
+    WEIR__DATABASE_OPTION_COUNT
+};
+extern const weir_option_spec weir__database_options[];
+
 typedef struct weir__database_config {
     const char *spec;           /* "rocksdb", "fault:trace:memory", "/path/x.so" */
     const char *location;       /* local folder, URL, or "" */
@@ -48,8 +57,8 @@ weir_status weir__database_close(weir__database *database, weir_error *err);
 /* Removes the data and the host's files at a location that nobody has open (WEIR_LOCKED else). */
 weir_status weir__database_destroy(const weir__database_config *config, weir_error *err);
 
-/* The method table with emulation in place: every method is there (checkpoint, compact,
- * stats and control may answer WEIR_UNSUPPORTED) and honours bounds, direction and
+/* The method table with emulation in place: every method is there (snapshot_open, checkpoint,
+ * compact, stats and control may answer WEIR_UNSUPPORTED) and honours bounds, direction and
  * column families. */
 const weir_backend *weir__database_backend(const weir__database *database);
 weir_backend_db *weir__database_handle(const weir__database *database);

@@ -1,0 +1,134 @@
+/*
+ * The identity of a local folder. See identity.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "backend/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/folder.h"
+#include "base/buffer.h"
+#include "base/json.h"
+
+#define CONTENT_MAX 4096
+
+/* What RocksDB keeps in every folder of a database, Quix Streams' included. */
+#define ROCKSDB_FILE "CURRENT"
+#define ROCKSDB_NAME "rocksdb"
+
+typedef struct identity {
+    char backend[64];
+    int64_t layout;
+} identity;
+
+static void read_member(const char *name, const char *text, int64_t integer, void *arg)
+{
+    identity *found = arg;
+    if (text != NULL && strcmp(name, "backend") == 0)
+        snprintf(found->backend, sizeof found->backend, "%s", text);
+    else if (text == NULL && strcmp(name, "layout") == 0)
+        found->layout = integer;
+}
+
+/* The content of the file; *size -1: it is not there. */
+static weir_status read_file(const char *path, char *content, ssize_t *size, weir_error *err)
+{
+    *size = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? WEIR_OK : weir__folder_error(errno, "open the file", path, err);
+    *size = read(fd, content, CONTENT_MAX);
+    int number = errno;
+    close(fd);
+    return *size < 0 ? weir__folder_error(number, "read the file", path, err) : WEIR_OK;
+}
+
+static weir_status wrong_backend(const char *folder, const char *from, const char *to,
+                                 weir_error *err)
+{
+    return weir_error_set(err, WEIR_WRONG_BACKEND,
+                          "%s was written by the backend '%s', not by '%s'. Go on with '%s', or "
+                          "bring the state over with: weir state migrate --from %s --to %s '%s'",
+                          folder, from, to, from, from, to, folder);
+}
+
+static weir_status check_content(const char *folder, const char *path, const char *backend,
+                                 weir_slice content, weir_error *err)
+{
+    identity found = {.layout = 0};
+    weir_error inner;
+    weir_error_init(&inner);
+    weir_status status = weir__flat_json_each(content, read_member, &found, &inner);
+    if (status == WEIR_NO_MEMORY)
+        return weir_error_set(err, status, "no memory to read %s", path);
+    if (status == WEIR_OK && found.layout > WEIR__IDENTITY_LAYOUT)
+        return weir_error_set(err, WEIR_VERSION,
+                              "%s has version %" PRId64 " of the folder layout, and Weir %s knows "
+                              "up to %d: open it with the newer Weir that wrote it",
+                              folder, found.layout, weir_version(), WEIR__IDENTITY_LAYOUT);
+    if (status != WEIR_OK || found.layout < 1 || found.backend[0] == '\0')
+        return weir_error_set(
+            err, WEIR_CORRUPTED, "%s does not say which backend wrote the folder: %s", path,
+            status != WEIR_OK ? inner.message : "\"backend\" or \"layout\" is missing");
+    if (strcmp(found.backend, backend) != 0)
+        return wrong_backend(folder, found.backend, backend, err);
+    return WEIR_OK;
+}
+
+/* A folder that says nothing. */
+static weir_status check_unmarked(const char *folder, const char *backend, weir_error *err)
+{
+    char *path = weir__folder_join(folder, ROCKSDB_FILE);
+    if (path == NULL)
+        return weir_error_set(err, WEIR_NO_MEMORY, "no memory to look into %s", folder);
+    bool is_rocksdb = access(path, F_OK) == 0;
+    free(path);
+    if (is_rocksdb && strcmp(backend, ROCKSDB_NAME) != 0)
+        return wrong_backend(folder, ROCKSDB_NAME, backend, err);
+    return WEIR_OK;
+}
+
+weir_status weir__identity_check(const char *folder, const char *backend, bool *written,
+                                 weir_error *err)
+{
+    char content[CONTENT_MAX];
+    ssize_t size;
+    *written = false;
+    char *path = weir__folder_join(folder, WEIR__IDENTITY_FILE);
+    if (path == NULL)
+        return weir_error_set(err, WEIR_NO_MEMORY, "no memory to look into %s", folder);
+    weir_status status = read_file(path, content, &size, err);
+    if (status == WEIR_OK && size < 0) {
+        status = check_unmarked(folder, backend, err);
+    } else if (status == WEIR_OK) {
+        *written = true;
+        status = check_content(folder, path, backend, weir_slice_of(content, (size_t)size), err);
+    }
+    free(path);
+    return status;
+}
+
+weir_status weir__identity_write(const char *folder, const char *backend, weir_error *err)
+{
+    char content[256];
+    int size = snprintf(content, sizeof content,
+                        "{\"backend\":\"%s\",\"layout\":%d,\"written_by\":\"weir %s\"}\n", backend,
+                        WEIR__IDENTITY_LAYOUT, weir_version());
+    return weir__file_replace(folder, WEIR__IDENTITY_FILE, weir_slice_of(content, (size_t)size),
+                              err);
+}
+
+void weir__identity_remove(const char *folder)
+{
+    char *path = weir__folder_join(folder, WEIR__IDENTITY_FILE);
+    if (path != NULL)
+        unlink(path);
+    free(path);
+}
