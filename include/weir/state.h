@@ -83,7 +83,8 @@ typedef struct weir_changelog_ops {
      * first. The records are borrowed until the next call. *count [out] may be 0.
      * *position [out] is the offset at which the next read continues: it moves
      * over control records and aborted records too, so that position ≥ high says
-     * "all read" also when no record came.
+     * "all read" also when no record came. WEIR_OFFSET: what stood at the position
+     * was deleted after the seek.
      */
     weir_status (*read)(weir_changelog *changelog, weir_changelog_record *records, size_t max,
                         int timeout_ms, size_t *count, int64_t *position, weir_error *err);

@@ -53,6 +53,7 @@ struct weir_partition {
 
     weir__record_cache *cache; /* NULL: none */
     weir_txn *spare_txn;       /* a freed transaction whose memory waits for the next */
+    weir_txn *open_list;       /* the transactions that are open */
     size_t open_txns;
     weir__recovery *recovery; /* NULL: none in progress */
     weir_gap_policy gap_policy;

@@ -1,7 +1,9 @@
 /*
  * The record cache of a partition: values of recently used keys, and the knowledge
  * that a key is absent, so that a hit needs no call of the backend. All caches of
- * the process share one budget of bytes; CLOCK decides what goes.
+ * the process share one budget of bytes; CLOCK decides what goes. The budget may be
+ * exceeded by an eighth, at most 16 MiB, while caches that came later get their share.
+ * A record of more than 64 KiB, key included, is not cached.
  *
  * Holds committed state only: a transaction's changes come in at its flush.
  *
@@ -44,6 +46,10 @@ weir__cache_result weir__record_cache_get(weir__record_cache *cache, weir_cf cf,
  */
 weir_slice weir__record_cache_put(weir__record_cache *cache, weir_cf cf, weir_slice key,
                                   uint64_t hash, const weir_slice *value);
+/* Hints for a caller that knows its next keys: the place in the table, and later, once
+ * that has arrived, the record. They change nothing. */
+void weir__record_cache_prefetch(const weir__record_cache *cache, uint64_t hash);
+void weir__record_cache_prefetch_record(const weir__record_cache *cache, uint64_t hash);
 size_t weir__record_cache_bytes(const weir__record_cache *cache);
 size_t weir__record_cache_count(const weir__record_cache *cache);
 

@@ -1,0 +1,505 @@
+/*
+ * The life cycle of a transaction: reads and changes by key, prepare, flush.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "state/txn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define PREFETCH_UPDATE 24u
+#define PREFETCH_SLOT   16u
+#define PREFETCH_RECORD 8u
+
+static const char *status_text(weir_txn_status status)
+{
+    switch (status) {
+    case WEIR_TXN_STARTED:
+        return "started";
+    case WEIR_TXN_PREPARED:
+        return "prepared";
+    case WEIR_TXN_COMPLETE:
+        return "complete";
+    case WEIR_TXN_FAILED_STATUS:
+        return "failed";
+    }
+    return "unknown";
+}
+
+static weir_status refuse(const weir_txn *txn, weir_error *err)
+{
+    return weir__partition_error(txn->partition, WEIR_TXN_FAILED, err,
+                                 "the transaction does not allow this call: it is %s",
+                                 status_text(txn->status));
+}
+
+weir_status weir__txn_check(const weir_txn *txn, weir_error *err)
+{
+    return txn->status == WEIR_TXN_STARTED ? WEIR_OK : refuse(txn, err);
+}
+
+static weir_status no_memory(const weir_txn *txn, weir_error *err)
+{
+    return weir__partition_error(txn->partition, WEIR_NO_MEMORY, err,
+                                 "out of memory with %zu changes of %zu bytes in the transaction",
+                                 txn->updates.count, weir__update_cache_bytes(&txn->updates));
+}
+
+static void release_held(weir_txn *txn)
+{
+    if (!txn->is_held)
+        return;
+    txn->is_held = false;
+    txn->partition->backend->value_release(txn->partition->db, &txn->held);
+}
+
+/* --- Begin and end --- */
+
+static void list_add(weir_partition *partition, weir_txn *txn)
+{
+    txn->previous_open = NULL;
+    txn->next_open = partition->open_list;
+    if (txn->next_open)
+        txn->next_open->previous_open = txn;
+    partition->open_list = txn;
+    partition->open_txns++;
+}
+
+static void list_remove(weir_partition *partition, weir_txn *txn)
+{
+    if (txn->previous_open)
+        txn->previous_open->next_open = txn->next_open;
+    else
+        partition->open_list = txn->next_open;
+    if (txn->next_open)
+        txn->next_open->previous_open = txn->previous_open;
+    partition->open_txns--;
+}
+
+weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir_error *err)
+{
+    weir_txn *begun = partition->spare_txn;
+    *txn = NULL;
+    partition->spare_txn = NULL;
+    if (!begun) {
+        begun = calloc(1, sizeof *begun);
+        if (!begun)
+            return weir__partition_error(partition, WEIR_NO_MEMORY, err,
+                                         "out of memory for a transaction");
+        begun->partition = partition;
+        begun->state.txn = begun;
+        weir__update_cache_init(&begun->updates);
+    }
+    begun->status = WEIR_TXN_STARTED;
+    begun->is_sorted = false;
+    begun->writes = 0;
+    begun->processed_count = 0;
+    list_add(partition, begun);
+    *txn = begun;
+    return WEIR_OK;
+}
+
+void weir__txn_destroy(weir_txn *txn)
+{
+    if (!txn)
+        return;
+    weir__update_cache_release(&txn->updates);
+    weir__buffer_release(&txn->key);
+    weir__buffer_release(&txn->topics);
+    weir__buffer_release(&txn->processed_json);
+    weir__state_release(&txn->state);
+    weir__iter_free(txn->spare_iter);
+    free(txn->processed);
+    free(txn);
+}
+
+void weir_txn_free(weir_txn *txn)
+{
+    if (!txn)
+        return;
+    weir_partition *partition = txn->partition;
+    release_held(txn);
+    list_remove(partition, txn);
+    if (partition->spare_txn) {
+        weir__txn_destroy(txn);
+        return;
+    }
+    weir__update_cache_reset(&txn->updates);
+    partition->spare_txn = txn;
+}
+
+weir_txn_status weir_txn_get_status(const weir_txn *txn)
+{
+    return txn->status;
+}
+
+bool weir_txn_changed(const weir_txn *txn)
+{
+    return txn->updates.count > 0;
+}
+
+size_t weir_txn_change_count(const weir_txn *txn)
+{
+    return txn->updates.count;
+}
+
+size_t weir_txn_change_bytes(const weir_txn *txn)
+{
+    return weir__update_cache_bytes(&txn->updates);
+}
+
+void weir_txn_fail(weir_txn *txn)
+{
+    if (txn->status != WEIR_TXN_COMPLETE)
+        txn->status = WEIR_TXN_FAILED_STATUS;
+}
+
+/* --- Reads --- */
+
+static weir_status too_long(const weir_txn *txn, size_t size, weir_error *err)
+{
+    return weir__partition_error(txn->partition, WEIR_TOO_LARGE, err,
+                                 "a state key of %zu bytes, prefix included, is over the limit "
+                                 "of %u bytes",
+                                 size, WEIR_KEY_MAX_SIZE);
+}
+
+static weir_status check_key(const weir_txn *txn, weir_cf cf, weir_slice key, weir_error *err)
+{
+    if (cf >= txn->partition->cf_count)
+        return weir__partition_error(txn->partition, WEIR_INVALID, err,
+                                     "there is no column family number %u", cf);
+    if (key.size > WEIR_KEY_MAX_SIZE)
+        return too_long(txn, key.size, err);
+    return WEIR_OK;
+}
+
+static weir_status get_from_backend(weir_txn *txn, weir_cf cf, weir_slice key, uint64_t hash,
+                                    weir_slice *value, weir_error *err)
+{
+    weir_partition *partition = txn->partition;
+    weir_error inner;
+    weir_error_init(&inner);
+    partition->stats.backend_gets++;
+    weir_status status = partition->backend->get(partition->db, partition->cfs[cf].handle, NULL,
+                                                 key, &txn->held, &inner);
+    if (status == WEIR_NOT_FOUND && partition->cache)
+        weir__record_cache_put(partition->cache, cf, key, hash, NULL);
+    if (status == WEIR_NOT_FOUND)
+        return status;
+    if (status)
+        return weir__database_error(partition->database, status, "reading a key", &inner, err);
+    txn->is_held = true;
+    *value = weir_slice_of(txn->held.data, txn->held.size);
+    if (partition->cache) {
+        weir_slice cached = weir__record_cache_put(partition->cache, cf, key, hash, value);
+        if (cached.data) {
+            *value = cached;
+            release_held(txn);
+        }
+    }
+    return WEIR_OK;
+}
+
+weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice *value,
+                          weir_error *err)
+{
+    weir_partition *partition = txn->partition;
+    *value = weir_slice_of(NULL, 0);
+    if (txn->status != WEIR_TXN_STARTED)
+        return refuse(txn, err);
+    release_held(txn);
+    weir_status status = check_key(txn, cf, key, err);
+    if (status)
+        return status;
+    uint64_t hash = weir__record_hash(cf, key);
+    partition->stats.gets++;
+    const weir__update *update = weir__update_cache_find(&txn->updates, cf, key, hash);
+    if (update) {
+        partition->stats.update_hits++;
+        if (update->is_delete)
+            return WEIR_NOT_FOUND;
+        *value = weir_slice_of(update->value, update->value_size);
+        return WEIR_OK;
+    }
+    if (partition->cache) {
+        weir__cache_result result = weir__record_cache_get(partition->cache, cf, key, hash, value);
+        if (result != WEIR__CACHE_MISS) {
+            partition->stats.cache_hits++;
+            return result == WEIR__CACHE_HIT ? WEIR_OK : WEIR_NOT_FOUND;
+        }
+    }
+    return get_from_backend(txn, cf, key, hash, value, err);
+}
+
+/* *state_key [out]: borrowed until the next call on the transaction. */
+static weir_status compose(weir_txn *txn, weir_slice prefix, weir_slice key, weir_slice *state_key,
+                           weir_error *err)
+{
+    *state_key = key;
+    if (prefix.size == 0)
+        return WEIR_OK;
+    size_t size = prefix.size + 1 + key.size;
+    if (prefix.size > WEIR_KEY_MAX_SIZE || key.size > WEIR_KEY_MAX_SIZE || size > WEIR_KEY_MAX_SIZE)
+        return too_long(txn, size, err);
+    weir__buffer_clear(&txn->key);
+    if (txn->key.capacity < size && weir__buffer_reserve(&txn->key, size))
+        return no_memory(txn, err);
+    memcpy(txn->key.data, prefix.data, prefix.size);
+    txn->key.data[prefix.size] = '|';
+    if (key.size > 0)
+        memcpy(txn->key.data + prefix.size + 1, key.data, key.size);
+    *state_key = weir_slice_of(txn->key.data, size);
+    return WEIR_OK;
+}
+
+weir_status weir_txn_get(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
+                         weir_slice *value, weir_error *err)
+{
+    weir_slice state_key;
+    *value = weir_slice_of(NULL, 0);
+    weir_status status = compose(txn, prefix, key, &state_key, err);
+    return status ? status : weir__txn_get(txn, cf, state_key, value, err);
+}
+
+weir_status weir_txn_exists(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
+                            bool *exists, weir_error *err)
+{
+    weir_slice value;
+    weir_status status = weir_txn_get(txn, cf, prefix, key, &value, err);
+    *exists = status == WEIR_OK;
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+}
+
+/* --- Changes --- */
+
+weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          weir_error *err)
+{
+    if (txn->status != WEIR_TXN_STARTED)
+        return refuse(txn, err);
+    weir_status status = check_key(txn, cf, key, err);
+    if (!status && value && value->size > INT32_MAX)
+        status = weir__partition_error(txn->partition, WEIR_TOO_LARGE, err,
+                                       "a value of %zu bytes is over the limit of %d bytes",
+                                       value->size, INT32_MAX);
+    if (!status &&
+        weir__update_cache_set(&txn->updates, cf, key, weir__record_hash(cf, key), value))
+        status = no_memory(txn, err);
+    /* Only now: the new value may be the one that was handed out. */
+    release_held(txn);
+    if (status)
+        weir_txn_fail(txn);
+    else
+        txn->writes++;
+    return status;
+}
+
+static weir_status set_composed(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
+                                const weir_slice *value, weir_error *err)
+{
+    weir_slice state_key;
+    if (txn->status != WEIR_TXN_STARTED)
+        return refuse(txn, err);
+    weir_status status = compose(txn, prefix, key, &state_key, err);
+    if (status) {
+        weir_txn_fail(txn);
+        return status;
+    }
+    return weir__txn_set(txn, cf, state_key, value, err);
+}
+
+weir_status weir_txn_set(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
+                         weir_slice value, weir_error *err)
+{
+    return set_composed(txn, cf, prefix, key, &value, err);
+}
+
+weir_status weir_txn_delete(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
+                            weir_error *err)
+{
+    return set_composed(txn, cf, prefix, key, NULL, err);
+}
+
+/* --- Prepare --- */
+
+/* Keeps a copy of the offsets for the flush, and their JSON for the changelog. */
+static weir_status keep_processed(weir_txn *txn, const weir_topic_offset *processed, size_t count,
+                                  weir_error *err)
+{
+    weir__buffer *json = &txn->processed_json;
+    weir__buffer_clear(json);
+    weir__buffer_clear(&txn->topics);
+    if (count == 0)
+        return weir__buffer_append_str(json, "null") ? no_memory(txn, err) : WEIR_OK;
+    if (count > txn->processed_capacity) {
+        weir_topic_offset *grown = realloc(txn->processed, count * sizeof *grown);
+        if (!grown)
+            return no_memory(txn, err);
+        txn->processed = grown;
+        txn->processed_capacity = count;
+    }
+    bool failed = false;
+    for (size_t i = 0; i < count; i++) {
+        weir_slice topic = weir_slice_str(processed[i].topic);
+        failed |= weir__buffer_append(&txn->topics, topic.data, topic.size + 1) != WEIR_OK;
+        failed |= weir__buffer_append_byte(json, i == 0 ? '{' : ',') != WEIR_OK;
+        weir_status status = weir__json_write_string(json, topic, err);
+        if (status)
+            return status;
+        failed |= weir__buffer_append_byte(json, ':') != WEIR_OK;
+        failed |= weir__json_write_int(json, processed[i].offset) != WEIR_OK;
+    }
+    failed |= weir__buffer_append_byte(json, '}') != WEIR_OK;
+    if (failed)
+        return no_memory(txn, err);
+    const char *topic = (const char *)txn->topics.data;
+    for (size_t i = 0; i < count; i++) {
+        txn->processed[i] = (weir_topic_offset){.topic = topic, .offset = processed[i].offset};
+        topic += strlen(topic) + 1;
+    }
+    txn->processed_count = count;
+    return WEIR_OK;
+}
+
+/* The changes in their order: that of the column families, then that of the keys. The
+ * memory of the batch serves as scratch: it is not in use yet. */
+static weir_status sort_updates(weir_txn *txn, weir_error *err)
+{
+    if (txn->is_sorted)
+        return WEIR_OK;
+    weir_backend_op *ops = weir__partition_ops(txn->partition, txn->updates.count);
+    if (!ops)
+        return no_memory(txn, err);
+    _Static_assert(sizeof(weir_backend_op) >= WEIR__SORT_BYTES, "ops are the scratch of sorting");
+    weir__update_cache_sort(&txn->updates, ops);
+    txn->is_sorted = true;
+    return WEIR_OK;
+}
+
+static weir_status append_changes(weir_txn *txn, weir_error *err)
+{
+    weir_partition *partition = txn->partition;
+    weir_changelog *changelog = partition->changelog;
+    weir_status status = sort_updates(txn, err);
+    for (size_t i = 0; i < txn->updates.count && !status; i++) {
+        const weir__update *update = txn->updates.updates[i];
+        weir_changelog_record record = {
+            .cf = partition->cfs[update->cf].name,
+            .key = weir_slice_of(update->key, update->key_size),
+            .value = weir_slice_of(update->value, update->value_size),
+            .is_tombstone = update->is_delete,
+            .processed_offsets = (const char *)txn->processed_json.data,
+            .processed_offsets_size = txn->processed_json.size,
+        };
+        weir_error inner;
+        weir_error_init(&inner);
+        status = changelog->ops->append(changelog, &record, &inner);
+        if (status)
+            weir__partition_error(partition, status, err, "appending to the changelog %s: %s",
+                                  changelog->name, inner.message);
+    }
+    return status;
+}
+
+weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, size_t count,
+                             weir_error *err)
+{
+    if (txn->status != WEIR_TXN_STARTED)
+        return refuse(txn, err);
+    release_held(txn);
+    weir_status status = keep_processed(txn, processed, count, err);
+    if (!status && txn->partition->changelog)
+        status = append_changes(txn, err);
+    txn->status = status ? WEIR_TXN_FAILED_STATUS : WEIR_TXN_PREPARED;
+    return status;
+}
+
+/* --- Flush --- */
+
+/*
+ * Fills the batch. A delete of a key that the record cache knows to be absent needs no
+ * tombstone in the backend. The changelog gets one always: it may hold a value of the
+ * key that this state never saw, from an attempt that ended before its commit.
+ */
+static size_t fill_ops(const weir_txn *txn, weir_backend_op *ops)
+{
+    const weir_partition *partition = txn->partition;
+    size_t count = 0;
+    for (size_t i = 0; i < txn->updates.count; i++) {
+        const weir__update *update = txn->updates.updates[i];
+        weir_slice key = weir_slice_of(update->key, update->key_size);
+        weir_slice cached;
+        if (update->is_delete && partition->cache &&
+            weir__record_cache_get(partition->cache, update->cf, key, update->hash, &cached) ==
+                WEIR__CACHE_ABSENT)
+            continue;
+        ops[count++] = (weir_backend_op){
+            .kind = update->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT,
+            .cf = partition->cfs[update->cf].handle,
+            .key = key,
+            .value = weir_slice_of(update->value, update->value_size),
+        };
+    }
+    return count;
+}
+
+/* What was written is what the record cache holds from now on. */
+static void move_to_cache(weir_txn *txn)
+{
+    weir__record_cache *cache = txn->partition->cache;
+    weir__update **updates = txn->updates.updates;
+    size_t count = txn->updates.count;
+    for (size_t i = 0; i < count; i++) {
+        if (i + PREFETCH_UPDATE < count)
+            __builtin_prefetch(updates[i + PREFETCH_UPDATE]);
+        if (i + PREFETCH_SLOT < count)
+            weir__record_cache_prefetch(cache, updates[i + PREFETCH_SLOT]->hash);
+        if (i + PREFETCH_RECORD < count)
+            weir__record_cache_prefetch_record(cache, updates[i + PREFETCH_RECORD]->hash);
+        const weir__update *update = updates[i];
+        weir_slice value = weir_slice_of(update->value, update->value_size);
+        weir__record_cache_put(cache, update->cf, weir_slice_of(update->key, update->key_size),
+                               update->hash, update->is_delete ? NULL : &value);
+    }
+}
+
+static weir_status write_changes(weir_txn *txn, int64_t changelog_offset, weir_error *err)
+{
+    weir_partition *partition = txn->partition;
+    weir_status status = sort_updates(txn, err);
+    if (status)
+        return status;
+    weir_backend_op *ops = weir__partition_ops(partition, txn->updates.count);
+    if (!ops)
+        return no_memory(txn, err);
+    size_t count = fill_ops(txn, ops);
+    status = weir__partition_write(partition, ops, count, changelog_offset, txn->processed,
+                                   txn->processed_count, err);
+    if (!partition->cache)
+        return status;
+    if (!status)
+        move_to_cache(txn);
+    else if (status != WEIR_OFFSET)
+        /* Nothing of a failed batch is visible, says the backend's contract; to know
+         * nothing is right also where a disk has broken it. */
+        weir__record_cache_clear(partition->cache);
+    return status;
+}
+
+weir_status weir_txn_flush(weir_txn *txn, int64_t changelog_offset, weir_error *err)
+{
+    bool is_allowed = txn->status == WEIR_TXN_PREPARED ||
+                      (txn->status == WEIR_TXN_STARTED && !txn->partition->changelog);
+    if (!is_allowed)
+        return refuse(txn, err);
+    release_held(txn);
+    weir_status status = WEIR_OK;
+    if (txn->updates.count > 0)
+        status = write_changes(txn, changelog_offset, err);
+    txn->status = status ? WEIR_TXN_FAILED_STATUS : WEIR_TXN_COMPLETE;
+    return status;
+}

@@ -1,0 +1,204 @@
+/*
+ * The changes of one transaction by key: the hash table, and values in the arena.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "state/update_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_SLOTS      ((size_t)256)
+#define KEEP_BYTES_MIN ((size_t)256 << 10)
+#define VALUE_ALIGN    ((size_t)8)
+
+void weir__update_cache_init(weir__update_cache *cache)
+{
+    memset(cache, 0, sizeof *cache);
+    weir__arena_init(&cache->arena);
+    cache->random = UINT64_C(0x9E3779B97F4A7C15);
+}
+
+void weir__update_cache_release(weir__update_cache *cache)
+{
+    weir__arena_release(&cache->arena);
+    free(cache->slots);
+    free(cache->updates);
+    free(cache->indexes);
+    memset(cache, 0, sizeof *cache);
+}
+
+void weir__update_cache_reset(weir__update_cache *cache)
+{
+    size_t keep = cache->arena.used * 2;
+    weir__arena_reset(&cache->arena, keep > KEEP_BYTES_MIN ? keep : KEEP_BYTES_MIN);
+    /* After a far bigger transaction the table would be cold and slow to clear. */
+    if (cache->slot_count > MIN_SLOTS && cache->count < cache->slot_count / 32) {
+        free(cache->slots);
+        free(cache->updates);
+        cache->slots = NULL;
+        cache->updates = NULL;
+        cache->slot_count = 0;
+        cache->capacity = 0;
+    } else if (cache->count > 0) {
+        memset(cache->slots, 0, cache->slot_count * sizeof *cache->slots);
+    }
+    if (cache->index_count > 0)
+        memset(cache->indexes, 0, cache->index_count * sizeof *cache->indexes);
+    cache->count = 0;
+}
+
+weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                      uint64_t hash)
+{
+    if (cache->count == 0)
+        return NULL;
+    size_t mask = cache->slot_count - 1;
+    for (size_t at = hash & mask; cache->slots[at].update; at = (at + 1) & mask) {
+        if (cache->slots[at].hash != hash)
+            continue;
+        weir__update *update = cache->slots[at].update;
+        if (update->key_size == key.size && update->cf == cf &&
+            (key.size == 0 || memcmp(update->key, key.data, key.size) == 0))
+            return update;
+    }
+    return NULL;
+}
+
+static void slots_add(weir__update_slot *slots, size_t mask, weir__update *update)
+{
+    size_t at = update->hash & mask;
+    while (slots[at].update)
+        at = (at + 1) & mask;
+    slots[at] = (weir__update_slot){.hash = update->hash, .update = update};
+}
+
+/* Room for one more in the table and in the list. */
+static weir_status grow(weir__update_cache *cache)
+{
+    if (cache->count == cache->capacity) {
+        size_t capacity = cache->capacity ? cache->capacity * 2 : MIN_SLOTS;
+        weir__update **updates = realloc(cache->updates, capacity * sizeof(weir__update *));
+        if (!updates)
+            return WEIR_NO_MEMORY;
+        cache->updates = updates;
+        cache->capacity = capacity;
+    }
+    if ((cache->count + 1) * 2 > cache->slot_count) {
+        size_t count = cache->slot_count ? cache->slot_count * 2 : MIN_SLOTS;
+        weir__update_slot *slots = calloc(count, sizeof *slots);
+        if (!slots)
+            return WEIR_NO_MEMORY;
+        for (size_t i = 0; i < cache->slot_count; i++) {
+            if (cache->slots[i].update)
+                slots_add(slots, count - 1, cache->slots[i].update);
+        }
+        free(cache->slots);
+        cache->slots = slots;
+        cache->slot_count = count;
+    }
+    return WEIR_OK;
+}
+
+static size_t align_up(size_t size)
+{
+    return (size + VALUE_ALIGN - 1) & ~(VALUE_ALIGN - 1);
+}
+
+/* A new key. Its first value stands behind it in the same piece of the arena. */
+static weir_status add(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
+                       const weir_slice *value)
+{
+    weir_status status = grow(cache);
+    if (status)
+        return status;
+    size_t value_at = align_up(sizeof(weir__update) + key.size);
+    size_t room = align_up(value ? value->size : 0);
+    weir__update *update = weir__arena_alloc(&cache->arena, value_at + room);
+    if (!update)
+        return WEIR_NO_MEMORY;
+    update->hash = hash;
+    update->epoch = cache->epoch;
+    update->older = NULL;
+    update->cf = cf;
+    update->key_size = (uint16_t)key.size;
+    update->is_delete = !value;
+    update->value = (uint8_t *)update + value_at;
+    update->value_size = value ? (uint32_t)value->size : 0;
+    update->value_capacity = (uint32_t)room;
+    if (key.size > 0)
+        memcpy(update->key, key.data, key.size);
+    if (update->value_size > 0)
+        memcpy(update->value, value->data, value->size);
+    status = weir__update_index_add(cache, update);
+    if (status)
+        return status;
+    slots_add(cache->slots, cache->slot_count - 1, update);
+    cache->updates[cache->count++] = update;
+    return WEIR_OK;
+}
+
+/* True when an open iterator may see what the key holds now. */
+static bool is_seen(const weir__update_cache *cache, const weir__update *update)
+{
+    return cache->open_iters > 0 && update->epoch < cache->epoch;
+}
+
+static weir_status change(weir__update_cache *cache, weir__update *update, const weir_slice *value)
+{
+    size_t size = value ? value->size : 0;
+    bool seen = is_seen(cache, update);
+    weir__update_version *version = NULL;
+    if (seen) {
+        version = weir__arena_alloc(&cache->arena, sizeof *version);
+        if (!version)
+            return WEIR_NO_MEMORY;
+        *version = (weir__update_version){.older = update->older,
+                                          .value = update->value,
+                                          .epoch = update->epoch,
+                                          .value_size = update->value_size,
+                                          .is_delete = update->is_delete};
+    }
+    if (size > update->value_capacity || (seen && value)) {
+        /* A value that grows again and again must not take up its square. */
+        size_t room = size + (size > update->value_capacity ? size / 2 : 0);
+        room = align_up(room < UINT32_MAX - VALUE_ALIGN ? room : size);
+        uint8_t *data = weir__arena_alloc(&cache->arena, room);
+        if (!data)
+            return WEIR_NO_MEMORY;
+        if (size > 0)
+            memcpy(data, value->data, size);
+        update->value = data;
+        update->value_capacity = (uint32_t)room;
+    } else if (size > 0) {
+        memmove(update->value, value->data, size);
+    }
+    if (seen) {
+        update->older = version;
+        if (!value)
+            update->value_capacity = 0; /* the bytes are the version's now */
+    } else if (cache->open_iters == 0) {
+        update->older = NULL;
+    }
+    update->epoch = cache->epoch;
+    update->value_size = (uint32_t)size;
+    update->is_delete = !value;
+    return WEIR_OK;
+}
+
+weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                   uint64_t hash, const weir_slice *value)
+{
+    weir__update *update = weir__update_cache_find(cache, cf, key, hash);
+    if (update)
+        return change(cache, update, value);
+    return add(cache, cf, key, hash, value);
+}
+
+size_t weir__update_cache_bytes(const weir__update_cache *cache)
+{
+    if (cache->count == 0)
+        return 0;
+    return cache->arena.used + cache->slot_count * sizeof *cache->slots +
+           cache->capacity * sizeof(weir__update *);
+}

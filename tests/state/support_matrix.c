@@ -1,0 +1,63 @@
+/*
+ * See support_matrix.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "state/support_matrix.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const backends[] = {"memory", "rocksdb", "trace:rocksdb"};
+
+#define BACKENDS (sizeof backends / sizeof *backends)
+
+static int setup(void **state)
+{
+    const char *backend = *state;
+    harness *h = malloc(sizeof *h);
+    if (!h)
+        return -1;
+    harness_init(h, backend, NULL);
+    harness_open(h);
+    *state = h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    harness_release(*state);
+    free(*state);
+    return 0;
+}
+
+int matrix_run(const char *group, const matrix_test *tests, size_t count)
+{
+    if (!getenv("WEIR_LOG"))
+        weir_log_set_level(WEIR_LOG_WARN);
+    struct CMUnitTest *cases = calloc(count * BACKENDS, sizeof *cases);
+    char *names = calloc(count * BACKENDS, 256);
+    if (!cases || !names)
+        return 1;
+    for (size_t i = 0; i < count * BACKENDS; i++) {
+        const matrix_test *test = &tests[i % count];
+        snprintf(names + i * 256, 256, "%s [%s]", test->name, backends[i / count]);
+        cases[i] = (struct CMUnitTest){
+            .name = names + i * 256,
+            .test_func = test->test,
+            .setup_func = setup,
+            .teardown_func = teardown,
+            .initial_state = (void *)(uintptr_t)backends[i / count],
+        };
+    }
+    int failed = _cmocka_run_group_tests(group, cases, count * BACKENDS, NULL, NULL);
+    free(cases);
+    free(names);
+    return failed;
+}
+
+bool matrix_is_persistent(const harness *h)
+{
+    return strstr(h->backend, "memory") == NULL;
+}

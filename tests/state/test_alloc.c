@@ -1,0 +1,168 @@
+/*
+ * No allocation per record on the hot path once warm: counts what this thread allocates
+ * while it reads and writes cached keys, checkpoints included, but not inside the
+ * backend's own write.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/support_matrix.h"
+
+enum { KEYS = 5000, RECORDS = 100000, CHECKPOINT = 10000 };
+
+static _Thread_local bool is_counting;
+static _Thread_local size_t allocations;
+
+#ifdef __SANITIZE_ADDRESS__
+
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
+
+static void on_malloc(const volatile void *data, size_t size)
+{
+    (void)data;
+    (void)size;
+    allocations += is_counting;
+}
+
+static void on_free(const volatile void *data)
+{
+    (void)data;
+}
+
+static void install(void)
+{
+    assert_true(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0);
+}
+
+#else
+
+/* The allocator of the C library under its second names; these take its place, in shared
+ * libraries too. */
+#define EXPORTED __attribute__((visibility("default")))
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *data, size_t size);
+
+EXPORTED void *malloc(size_t size)
+{
+    allocations += is_counting;
+    return __libc_malloc(size);
+}
+
+EXPORTED void *calloc(size_t count, size_t size)
+{
+    allocations += is_counting;
+    return __libc_calloc(count, size);
+}
+
+EXPORTED void *realloc(void *data, size_t size)
+{
+    allocations += is_counting;
+    return __libc_realloc(data, size);
+}
+
+static void install(void)
+{
+}
+
+#endif
+
+static const weir_backend *inner;
+
+static weir_status quiet_write(weir_backend_db *db, const weir_backend_op *ops, size_t count,
+                               uint32_t flags, weir_error *err)
+{
+    bool was_counting = is_counting;
+    is_counting = false;
+    weir_status status = inner->write(db, ops, count, flags, err);
+    is_counting = was_counting;
+    return status;
+}
+
+/*
+ * Counts up `records` random keys (in_order: one after the other), with a checkpoint every
+ * CHECKPOINT.
+ */
+static void run(harness *h, size_t records, bool in_order)
+{
+    weir_error err;
+    test_random random = {42};
+    weir_topic_offset processed = {"flights", 0};
+    weir_txn *txn = NULL;
+    for (size_t i = 0; i < records; i++) {
+        char prefix[16];
+        int64_t value;
+        if (!txn && weir_partition_begin(h->partition, &txn, &err))
+            fail_msg("%s", err.message);
+        uint32_t number = in_order ? (uint32_t)(i % KEYS) : test_random_below(&random, KEYS);
+        int size = snprintf(prefix, sizeof prefix, "N%05u", number);
+        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, (size_t)size));
+        if (weir_state_get_int(state, "flights", 0, &value, &err) ||
+            weir_state_set_int(state, "flights", value + 1, &err))
+            fail_msg("%s", err.message);
+        if ((i + 1) % CHECKPOINT != 0)
+            continue;
+        processed.offset = (int64_t)i;
+        if (weir_txn_prepare(txn, &processed, 1, &err) ||
+            weir_txn_flush(txn, WEIR_OFFSET_NONE, &err))
+            fail_msg("%s", err.message);
+        weir_txn_free(txn);
+        txn = NULL;
+    }
+}
+
+static void test_the_counter_counts(void **state)
+{
+    (void)state;
+    install();
+    allocations = 0;
+    is_counting = true;
+    char *text = NULL;
+    weir__buffer buffer = {0};
+    assert_true(asprintf(&text, "%s", "inside the C library") > 0);
+    assert_int_equal(weir__buffer_append_str(&buffer, "inside Weir"), WEIR_OK);
+    is_counting = false;
+    free(text);
+    weir__buffer_release(&buffer);
+    assert_true(allocations >= 2);
+}
+
+static void test_cached_keys_are_counted_up_without_an_allocation(void **state)
+{
+    harness *h = *state;
+    harness_close(h);
+    h->has_changelog = false;
+    harness_open(h);
+    weir_backend table = *h->partition->backend;
+    inner = h->partition->backend;
+    table.write = quiet_write;
+    h->partition->backend = &table;
+    run(h, 2 * CHECKPOINT, true);
+    run(h, 2 * CHECKPOINT, false);
+    weir_partition_stats before;
+    weir_partition_stats after;
+    weir_partition_get_stats(h->partition, &before);
+    allocations = 0;
+    is_counting = true;
+    run(h, RECORDS, false);
+    is_counting = false;
+    weir_partition_get_stats(h->partition, &after);
+    assert_int_equal(allocations, 0);
+    assert_int_equal(after.backend_gets, before.backend_gets);
+    assert_int_equal(after.flushes - before.flushes, RECORDS / CHECKPOINT);
+    h->partition->backend = inner;
+}
+
+int main(void)
+{
+    const matrix_test tests[] = {
+        MATRIX_TEST(test_the_counter_counts),
+        MATRIX_TEST(test_cached_keys_are_counted_up_without_an_allocation),
+    };
+    return matrix_run("alloc", tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,437 @@
+/*
+ * A worker process counts source records and is killed with SIGKILL at random moments,
+ * again and again on the same folder. With a changelog, recovery gives exactly the state
+ * of the committed source offset; without one, every checkpoint that was flushed is there.
+ *
+ * The test program is its own worker: it runs itself with arguments. What the worker
+ * tells (the committed source offset, the flushed records) stands in a mapped file, which
+ * outlives it as a broker would.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/endian.h"
+#include "state/support_harness.h"
+
+#define ROUNDS       28 /* the last is one that is checked */
+#define COUNTERS     64
+#define MAX_RUN_US   25000
+#define START_MS     20000
+#define FILE_NAME    "changelog.log"
+#define LEDGER_NAME  "ledger"
+#define KILL_PERCENT 30 /* of the rounds end while the worker still recovers or opens */
+
+/* What survives the worker. */
+typedef struct ledger {
+    _Atomic int64_t committed; /* the next source record, as the broker knows it */
+    _Atomic int64_t flushed;   /* source records whose checkpoint is complete */
+    _Atomic int64_t alive;     /* the worker has begun to process */
+} ledger;
+
+/* Small write buffers: flushes happen in the middle of a run. */
+static const weir_option wal_on[] = {{"write_buffer_size", "65536"}, {NULL, NULL}};
+static const weir_option wal_off[] = {{"wal", "off"}, {"write_buffer_size", "65536"}, {NULL, NULL}};
+
+typedef struct mode {
+    const char *name;
+    const weir_option *options;
+    bool has_changelog;
+} mode;
+
+static const mode modes[] = {
+    {"changelog", wal_on, true},
+    {"changelog-wal-off", wal_off, true},
+    {"no-changelog", wal_on, false},
+    {"no-changelog-wal-off", wal_off, false},
+};
+
+/* ---------------------------------------------------------------------------
+ * A changelog in a file: a topic in memory, filled from the file when it is opened,
+ * whose records go to the file at each flush
+ * ------------------------------------------------------------------------- */
+
+typedef struct file_log {
+    weir_changelog base;
+    weir_changelog *inner;
+    weir_memory_topic *topic;
+    weir__buffer pending;
+    int fd;
+} file_log;
+
+/* Sizes of key, value and processed offsets; the tombstone; then the bytes. */
+#define FRAME_HEAD 25u
+
+static weir_status frame_write(weir__buffer *out, const weir_changelog_record *record)
+{
+    uint8_t head[FRAME_HEAD];
+    weir__put_be64(head, record->key.size);
+    weir__put_be64(head + 8, record->value.size);
+    weir__put_be64(head + 16, record->processed_offsets_size);
+    head[24] = record->is_tombstone;
+    weir_status status = weir__buffer_append(out, head, sizeof(head));
+    if (status == WEIR_OK)
+        status = weir__buffer_append(out, record->key.data, record->key.size);
+    if (status == WEIR_OK)
+        status = weir__buffer_append(out, record->value.data, record->value.size);
+    if (status == WEIR_OK)
+        status =
+            weir__buffer_append(out, record->processed_offsets, record->processed_offsets_size);
+    return status;
+}
+
+/* The size of the frame at data, 0 if the rest of it was never written. */
+static size_t frame_read(const uint8_t *data, size_t size, weir_changelog_record *record)
+{
+    if (size < FRAME_HEAD)
+        return 0;
+    size_t key_size = weir__get_be64(data);
+    size_t value_size = weir__get_be64(data + 8);
+    size_t processed_size = weir__get_be64(data + 16);
+    size_t total = FRAME_HEAD + key_size + value_size + processed_size;
+    if (size < total)
+        return 0;
+    const uint8_t *bytes = data + FRAME_HEAD;
+    memset(record, 0, sizeof(*record));
+    record->cf = "default";
+    record->key = weir_slice_of(bytes, key_size);
+    record->value = weir_slice_of(bytes + key_size, value_size);
+    record->processed_offsets = (const char *)bytes + key_size + value_size;
+    record->processed_offsets_size = processed_size;
+    record->is_tombstone = data[24] != 0;
+    return total;
+}
+
+static weir_status file_append(weir_changelog *changelog, const weir_changelog_record *record,
+                               weir_error *err)
+{
+    file_log *log = (file_log *)changelog;
+    weir_status status = frame_write(&log->pending, record);
+    return status != WEIR_OK ? status : log->inner->ops->append(log->inner, record, err);
+}
+
+/* In pieces, so that a kill leaves a part of a checkpoint behind. */
+static weir_status file_flush(weir_changelog *changelog, int timeout_ms, int64_t *last_offset,
+                              weir_error *err)
+{
+    file_log *log = (file_log *)changelog;
+    for (size_t at = 0; at < log->pending.size;) {
+        size_t size = log->pending.size - at < 100 ? log->pending.size - at : 100;
+        ssize_t written = write(log->fd, log->pending.data + at, size);
+        if (written < 0)
+            return weir_error_set(err, WEIR_IO, "write %s: %s", FILE_NAME, strerror(errno));
+        at += (size_t)written;
+    }
+    weir__buffer_clear(&log->pending);
+    return log->inner->ops->flush(log->inner, timeout_ms, last_offset, err);
+}
+
+static weir_status file_range(weir_changelog *changelog, int64_t *low, int64_t *high,
+                              weir_error *err)
+{
+    file_log *log = (file_log *)changelog;
+    return log->inner->ops->range(log->inner, low, high, err);
+}
+
+static weir_status file_seek(weir_changelog *changelog, int64_t offset, weir_error *err)
+{
+    file_log *log = (file_log *)changelog;
+    return log->inner->ops->seek(log->inner, offset, err);
+}
+
+static weir_status file_read(weir_changelog *changelog, weir_changelog_record *records, size_t max,
+                             int timeout_ms, size_t *count, int64_t *position, weir_error *err)
+{
+    file_log *log = (file_log *)changelog;
+    return log->inner->ops->read(log->inner, records, max, timeout_ms, count, position, err);
+}
+
+static void file_close(weir_changelog *changelog)
+{
+    file_log *log = (file_log *)changelog;
+    log->inner->ops->close(log->inner);
+    weir_memory_topic_free(log->topic);
+    weir__buffer_release(&log->pending);
+    close(log->fd);
+    free(log);
+}
+
+static const weir_changelog_ops file_ops = {
+    .struct_size = sizeof(weir_changelog_ops),
+    .append = file_append,
+    .flush = file_flush,
+    .range = file_range,
+    .seek = file_seek,
+    .read = file_read,
+    .close = file_close,
+};
+
+/* Takes the whole records of the file over and cuts off a half one at its end. */
+static void file_load(file_log *log)
+{
+    off_t size = lseek(log->fd, 0, SEEK_END);
+    assert_true(size >= 0);
+    uint8_t *data = malloc((size_t)size + 1);
+    assert_non_null(data);
+    assert_true(pread(log->fd, data, (size_t)size, 0) == size);
+    weir_changelog_record record;
+    weir_error err;
+    size_t at = 0;
+    size_t frame;
+    while ((frame = frame_read(data + at, (size_t)size - at, &record)) > 0) {
+        assert_ok(log->inner->ops->append(log->inner, &record, &err), err);
+        at += frame;
+    }
+    free(data);
+    assert_int_equal(ftruncate(log->fd, (off_t)at), 0);
+    assert_true(lseek(log->fd, 0, SEEK_END) >= 0);
+}
+
+static weir_status open_file_log(void *arg, weir_changelog **changelog, weir_error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/" FILE_NAME, (const char *)arg);
+    file_log *log = calloc(1, sizeof(*log));
+    log->base.ops = &file_ops;
+    log->base.name = "changelog in a file";
+    log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(log->fd >= 0);
+    log->topic = weir_memory_topic_new();
+    assert_ok(weir_memory_topic_open(log->topic, "file", &log->inner, err), *err);
+    file_load(log);
+    *changelog = &log->base;
+    return WEIR_OK;
+}
+
+/* ---------------------------------------------------------------------------
+ * The worker, and what it should come to
+ * ------------------------------------------------------------------------- */
+
+static uint32_t counter_of(int64_t record)
+{
+    test_random random = {.state = (uint64_t)record};
+    return test_random_below(&random, COUNTERS);
+}
+
+static ledger *map_ledger(const char *folder)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/" LEDGER_NAME, folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, sizeof(ledger)), 0);
+    ledger *mapped = mmap(NULL, sizeof(ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(mapped != MAP_FAILED);
+    close(fd);
+    return mapped;
+}
+
+static void open_partition(harness *h, const char *folder, const mode *m)
+{
+    memset(h, 0, sizeof(*h));
+    h->backend = "rocksdb";
+    h->options = m->options;
+    h->folder = strdup(folder);
+    h->cache_bytes = 1 << 20;
+    h->has_changelog = m->has_changelog;
+    h->open_log = open_file_log;
+    h->open_log_arg = h->folder;
+    harness_open(h);
+}
+
+static void close_partition(harness *h)
+{
+    harness_close(h);
+    free(h->folder);
+}
+
+/* Where processing goes on: the committed offset, or what the state says of itself. */
+static int64_t resume(harness *h, const ledger *book, const mode *m)
+{
+    int64_t next = weir_partition_processed_offset(h->partition, TEST_STREAM) + 1;
+    if (!m->has_changelog)
+        return next;
+    next = atomic_load(&book->committed);
+    harness_recover(h, next);
+    return next;
+}
+
+static void process(weir_txn *txn, int64_t record)
+{
+    char key[16];
+    int64_t count;
+    weir_error err;
+    snprintf(key, sizeof(key), "%u", counter_of(record));
+    weir_state *view = weir_txn_state(txn, weir_slice_str(key));
+    assert_ok(weir_state_get_int(view, "count", 0, &count, &err), err);
+    assert_ok(weir_state_set_int(view, "count", count + 1, &err), err);
+}
+
+static void checkpoint(harness *h, ledger *book, const mode *m, weir_txn *txn, int64_t next)
+{
+    weir_error err;
+    weir_topic_offset processed = {TEST_STREAM, next - 1};
+    int64_t last = WEIR_OFFSET_NONE;
+    assert_ok(weir_txn_prepare(txn, &processed, 1, &err), err);
+    if (m->has_changelog) {
+        assert_ok(h->changelog->ops->flush(h->changelog, 1000, &last, &err), err);
+        atomic_store(&book->committed, next);
+    }
+    assert_ok(weir_txn_flush(txn, last, &err), err);
+    atomic_store(&book->flushed, next);
+    weir_txn_free(txn);
+}
+
+static _Noreturn void work(const char *folder, const mode *m)
+{
+    harness h;
+    ledger *book = map_ledger(folder);
+    test_random random = {.state = (uint64_t)getpid()};
+    weir_log_set_level(WEIR_LOG_ERROR);
+    open_partition(&h, folder, m);
+    int64_t next = resume(&h, book, m);
+    atomic_store(&book->alive, 1);
+    for (;;) {
+        weir_txn *txn = harness_begin(&h);
+        for (uint32_t i = 1 + test_random_below(&random, 100); i > 0; i--)
+            process(txn, next++);
+        checkpoint(&h, book, m, txn, next);
+    }
+}
+
+/* ---------------------------------------------------------------------------
+ * The test
+ * ------------------------------------------------------------------------- */
+
+static pid_t start_worker(const char *folder, const mode *m)
+{
+    char number[8];
+    snprintf(number, sizeof(number), "%d", (int)(m - modes));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_crash", "--worker", folder, number, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Lets the worker run for a random while and kills it. */
+static void run_and_kill(const char *folder, const mode *m, ledger *book, test_random *random)
+{
+    atomic_store(&book->alive, 0);
+    pid_t pid = start_worker(folder, m);
+    bool wait_for_work = test_random_below(random, 100) >= KILL_PERCENT;
+    int64_t deadline = weir__now_ms() + START_MS;
+    while (wait_for_work && atomic_load(&book->alive) == 0) {
+        int exit_status;
+        if (waitpid(pid, &exit_status, WNOHANG) != 0)
+            fail_msg("the worker ended by itself: %d", exit_status);
+        assert_true(weir__now_ms() < deadline);
+        usleep(500);
+    }
+    usleep(test_random_below(random, MAX_RUN_US));
+    kill(pid, SIGKILL);
+    int exit_status;
+    assert_int_equal(waitpid(pid, &exit_status, 0), pid);
+    if (!WIFSIGNALED(exit_status))
+        fail_msg("the worker ended by itself: %d", exit_status);
+}
+
+static void check_counters(harness *h, int64_t records)
+{
+    int64_t expected[COUNTERS] = {0};
+    weir_error err;
+    for (int64_t i = 0; i < records; i++)
+        expected[counter_of(i)]++;
+    weir_txn *txn = harness_begin(h);
+    for (uint32_t i = 0; i < COUNTERS; i++) {
+        char key[16];
+        int64_t count;
+        snprintf(key, sizeof(key), "%u", i);
+        weir_state *view = weir_txn_state(txn, weir_slice_str(key));
+        assert_ok(weir_state_get_int(view, "count", 0, &count, &err), err);
+        assert_int_equal(count, expected[i]);
+    }
+    weir_txn_free(txn);
+}
+
+static void run_mode(const mode *m)
+{
+    char *folder = test_folder_new();
+    ledger *book = map_ledger(folder);
+    test_random random = {.state = test_seed((uint64_t)weir__wall_ms())};
+    print_message("%s: seed %" PRIu64 "\n", m->name, random.state);
+    test_log_capture();
+    int64_t before = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        harness h;
+        run_and_kill(folder, m, book, &random);
+        if (i % 3 != 0)
+            continue; /* the next worker takes over what this one left */
+        open_partition(&h, folder, m);
+        int64_t records = resume(&h, book, m);
+        assert_true(records >= atomic_load(&book->flushed));
+        assert_true(records >= before);
+        check_counters(&h, records);
+        close_partition(&h);
+        before = records;
+    }
+    assert_true(before > ROUNDS);
+    print_message("%s: %" PRId64 " source records counted\n", m->name, before);
+    test_log_release();
+    munmap(book, sizeof(*book));
+    test_folder_remove(folder);
+}
+
+static void test_recovery_after_kill_gives_the_state_of_the_committed_offset(void **state)
+{
+    (void)state;
+    run_mode(&modes[0]);
+}
+
+static void test_recovery_after_kill_is_exact_without_write_ahead_log(void **state)
+{
+    (void)state;
+    run_mode(&modes[1]);
+}
+
+static void test_flushed_checkpoints_survive_kill_without_changelog(void **state)
+{
+    (void)state;
+    run_mode(&modes[2]);
+}
+
+static void test_flushed_checkpoints_survive_kill_without_changelog_and_log(void **state)
+{
+    (void)state;
+    run_mode(&modes[3]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "--worker") == 0)
+        work(argv[2], &modes[atoi(argv[3])]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recovery_after_kill_gives_the_state_of_the_committed_offset),
+        cmocka_unit_test(test_recovery_after_kill_is_exact_without_write_ahead_log),
+        cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog),
+        cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog_and_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
