@@ -1,0 +1,145 @@
+/*
+ * The surroundings of an integration test.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "support_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+test_fixture *fixture_make(void **state, int partitions)
+{
+    static test_fixture made;
+    memset(&made, 0, sizeof(made));
+    made.broker = *state;
+    made.bootstrap = made.broker->bootstrap;
+    made.group = kafka_unique("group");
+    made.source = kafka_unique("source");
+    made.output = kafka_unique("output");
+    snprintf(made.changelog, sizeof(made.changelog), "changelog__%s--%s--default", made.group,
+             made.source);
+    temp_dir_make(made.dir);
+    job_config_init(&made.config, made.bootstrap, made.group, made.source, made.output, made.dir);
+    made.config.options.state_backend = "rocksdb";
+    for (int i = 0; i < FIXTURE_KEYS; i++)
+        snprintf(made.totals[i].key, sizeof(made.totals[i].key), "key%d", i);
+    if (partitions > 0)
+        kafka_create_topic(made.bootstrap, made.source, partitions, NULL);
+    return &made;
+}
+
+void fixture_end(test_fixture *fixture)
+{
+    temp_dir_remove(fixture->dir);
+}
+
+void fixture_send(test_fixture *fixture, int count)
+{
+    rd_kafka_t *producer = kafka_producer(fixture->bootstrap, NULL);
+    for (int i = 0; i < count; i++) {
+        char value[32];
+        job_total *total = &fixture->totals[(fixture->sent * 7) % FIXTURE_KEYS];
+        snprintf(value, sizeof(value), "%d", fixture->sent);
+        kafka_send(producer, fixture->source, -1, total->key, value, 0);
+        total->n++;
+        total->h = job_hash(total->h, fixture->sent);
+        fixture->sent++;
+    }
+    kafka_flush(producer);
+    rd_kafka_destroy(producer);
+}
+
+void fixture_verify(const test_fixture *fixture, int partitions)
+{
+    const weir_app_options *options = &fixture->config.options;
+    job_verify_state(fixture->dir, fixture->group, fixture->source, options->state_backend,
+                     partitions, fixture->totals, FIXTURE_KEYS);
+    job_verify_output(fixture->bootstrap, fixture->output, fixture->totals, FIXTURE_KEYS);
+    if (options->use_changelog)
+        job_verify_changelog(fixture->bootstrap, fixture->changelog, fixture->totals, FIXTURE_KEYS);
+}
+
+/* The sum over the first `count` partitions; waits while the group has no coordinator, as
+ * after a restart of the broker. */
+static int64_t committed_of(const test_fixture *fixture, int count)
+{
+    char text[256];
+    int64_t sum = 0;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", fixture->bootstrap, text, sizeof(text));
+    rd_kafka_conf_set(conf, "group.id", fixture->group, text, sizeof(text));
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    assert_non_null(client);
+    for (int tries = 0; tries < 300; tries++) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+        for (int p = 0; p < count; p++)
+            rd_kafka_topic_partition_list_add(list, fixture->source, p);
+        code = rd_kafka_committed(client, list, 10000);
+        sum = 0;
+        for (int p = 0; p < count && !code; p++) {
+            code = list->elems[p].err;
+            sum += list->elems[p].offset > 0 ? list->elems[p].offset : 0;
+        }
+        rd_kafka_topic_partition_list_destroy(list);
+        if (!code)
+            break;
+        weir__sleep_ms(100, NULL);
+    }
+    rd_kafka_destroy(client);
+    if (code)
+        fail_msg("committed offsets: %s", rd_kafka_err2str(code));
+    return sum;
+}
+
+int64_t fixture_committed(const test_fixture *fixture, int partitions)
+{
+    return committed_of(fixture, partitions);
+}
+
+typedef struct committed_arg {
+    const test_fixture *fixture;
+    int64_t offset;
+} committed_arg;
+
+static bool has_committed(void *arg)
+{
+    const committed_arg *wanted = arg;
+    return committed_of(wanted->fixture, 1) >= wanted->offset;
+}
+
+void fixture_wait_committed(const test_fixture *fixture, int64_t offset)
+{
+    committed_arg wanted = {fixture, offset};
+    wait_until(has_committed, &wanted, 30000, "an offset to be committed");
+}
+
+pid_t fixture_spawn(const test_fixture *fixture, const char *const *more)
+{
+    char pairs[6][400];
+    char log[300];
+    const char *arguments[24];
+    size_t count = 0;
+    const char *const names[] = {"broker", "group", "source", "output", "state", "backend"};
+    const char *const values[] = {fixture->bootstrap, fixture->group,
+                                  fixture->source,    fixture->output,
+                                  fixture->dir,       fixture->config.options.state_backend};
+    for (; count < 6; count++) {
+        snprintf(pairs[count], sizeof(pairs[count]), "%s=%s", names[count], values[count]);
+        arguments[count] = pairs[count];
+    }
+    for (; more && *more && count < 23; more++)
+        arguments[count++] = *more;
+    arguments[count] = NULL;
+    snprintf(log, sizeof(log), "%s/log", fixture->dir);
+    return job_spawn(log, arguments);
+}
