@@ -1,0 +1,32 @@
+# Runs the smoke run of weir-bench and checks what it writes: a list of objects with the
+# members that readers of the file rely on.
+execute_process(COMMAND ${BENCH} state recovery --quick --json ${OUT}
+                RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "weir-bench failed: ${result}\n${output}\n${errors}")
+endif()
+if(NOT output MATCHES "on rocksdb [0-9]+\\.[0-9]+\\.[0-9]+")
+    message(FATAL_ERROR "weir-bench does not tell the version of RocksDB:\n${output}")
+endif()
+
+file(READ ${OUT} json)
+string(JSON count LENGTH "${json}")
+if(count LESS 17)
+    message(FATAL_ERROR "only ${count} rows:\n${json}")
+endif()
+math(EXPR last "${count} - 1")
+foreach(row RANGE ${last})
+    foreach(member case weir yardstick unit ratio target)
+        string(JSON value GET "${json}" ${row} ${member})
+    endforeach()
+    string(JSON weir GET "${json}" ${row} weir)
+    string(JSON yardstick GET "${json}" ${row} yardstick)
+    if(NOT weir GREATER 0 OR NOT yardstick GREATER 0)
+        message(FATAL_ERROR "row ${row} has no figures:\n${json}")
+    endif()
+endforeach()
+
+execute_process(COMMAND ${BENCH} nonesuch RESULT_VARIABLE result ERROR_VARIABLE errors)
+if(NOT result EQUAL 2 OR NOT errors MATCHES "there is no case nonesuch")
+    message(FATAL_ERROR "an unknown case must be told: ${result}\n${errors}")
+endif()

@@ -1,0 +1,213 @@
+/*
+ * The counting job on Weir's public API.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "counting.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys.h"
+
+#define PRELOAD_CHECKPOINT 100000u
+
+/* ---------------------------------------------------------------------------
+ * A changelog that forgets
+ * ------------------------------------------------------------------------- */
+
+static weir_status log_append(weir_changelog *changelog, const weir_changelog_record *record,
+                              weir_error *err)
+{
+    (void)record;
+    (void)err;
+    ((counting_log *)changelog)->next++;
+    return WEIR_OK;
+}
+
+static weir_status log_flush(weir_changelog *changelog, int timeout_ms, int64_t *last_offset,
+                             weir_error *err)
+{
+    (void)timeout_ms;
+    (void)err;
+    *last_offset = ((counting_log *)changelog)->next - 1;
+    return WEIR_OK;
+}
+
+static weir_status log_range(weir_changelog *changelog, int64_t *low, int64_t *high,
+                             weir_error *err)
+{
+    (void)err;
+    *low = *high = ((counting_log *)changelog)->next;
+    return WEIR_OK;
+}
+
+static weir_status log_seek(weir_changelog *changelog, int64_t offset, weir_error *err)
+{
+    (void)changelog;
+    (void)offset;
+    (void)err;
+    return WEIR_OK;
+}
+
+static weir_status log_read(weir_changelog *changelog, weir_changelog_record *records, size_t max,
+                            int timeout_ms, size_t *count, int64_t *position, weir_error *err)
+{
+    (void)records;
+    (void)max;
+    (void)timeout_ms;
+    (void)err;
+    *count = 0;
+    *position = ((counting_log *)changelog)->next;
+    return WEIR_OK;
+}
+
+static void log_close(weir_changelog *changelog)
+{
+    free(changelog);
+}
+
+static weir_status open_log(const char *store, const char *stream_id, int32_t partition,
+                            weir_changelog **changelog, void *arg, weir_error *err)
+{
+    static const weir_changelog_ops ops = {sizeof(weir_changelog_ops),
+                                           log_append,
+                                           log_flush,
+                                           log_range,
+                                           log_seek,
+                                           log_read,
+                                           log_close};
+    counting *self = arg;
+    (void)store;
+    (void)stream_id;
+    (void)partition;
+    self->log = calloc(1, sizeof(*self->log));
+    *changelog = &self->log->base;
+    if (!self->log)
+        return weir_error_set(err, WEIR_NO_MEMORY, "no memory for a changelog");
+    self->log->base.ops = &ops;
+    self->log->base.name = "forgetting";
+    return WEIR_OK;
+}
+
+/* ---------------------------------------------------------------------------
+ * The job
+ * ------------------------------------------------------------------------- */
+
+bool counting_open(counting *self, const char *state_dir, const char *backend, size_t cache_bytes,
+                   bench_sample *sample)
+{
+    weir_error err;
+    weir_state_options options;
+    weir_store_config store;
+    memset(self, 0, sizeof(*self));
+    weir_error_init(&err);
+    weir_log_set_level(WEIR_LOG_WARN);
+    weir_state_options_init(&options);
+    options.state_dir = state_dir;
+    options.group_id = "bench";
+    options.state_backend = backend;
+    options.cache_bytes = cache_bytes;
+    options.changelog_open = open_log;
+    options.changelog_arg = self;
+    weir_store_config_init(&store);
+    store.stream_id = "records";
+    if (weir_state_manager_new(&options, &self->manager, &err) != WEIR_OK ||
+        weir_state_manager_register(self->manager, &store, &err) != WEIR_OK ||
+        weir_state_manager_assign(self->manager, "records", 0, &err) != WEIR_OK)
+        return bench_fail(sample, &err, "open the state on %s", backend);
+    self->partition = weir_state_manager_partition(self->manager, "default", "records", 0);
+    if (!self->partition)
+        return bench_fail(sample, NULL, "the partition is not there");
+    self->log->next = weir_partition_changelog_offset(self->partition) + 1;
+    return true;
+}
+
+void counting_close(counting *self)
+{
+    weir_state_manager_free(self->manager);
+    memset(self, 0, sizeof(*self));
+}
+
+/* Ends *txn with a checkpoint at the record `offset`. */
+static weir_status checkpoint_at(counting *self, weir_txn **txn, int64_t offset, weir_error *err)
+{
+    int64_t last = WEIR_OFFSET_NONE;
+    const weir_topic_offset processed = {"records", offset};
+    weir_status status = weir_txn_prepare(*txn, &processed, 1, err);
+    if (status == WEIR_OK)
+        status = self->log->base.ops->flush(&self->log->base, 0, &last, err);
+    if (status == WEIR_OK)
+        status = weir_txn_flush(*txn, last, err);
+    weir_txn_free(*txn);
+    *txn = NULL;
+    return status;
+}
+
+static weir_status count_one(weir_txn *txn, uint32_t key, weir_error *err)
+{
+    char prefix[BENCH_KEY_SIZE];
+    int64_t counter = 0;
+    bench_key_text(key, prefix);
+    weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
+    weir_status status = weir_state_get_int(state, BENCH_VALUE_NAME, 0, &counter, err);
+    if (status == WEIR_OK)
+        status = weir_state_set_int(state, BENCH_VALUE_NAME, counter + 1, err);
+    return status;
+}
+
+bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
+                  bench_sample *sample)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_status status = WEIR_OK;
+    weir_error_init(&err);
+    for (size_t i = 0; i < count && status == WEIR_OK; i++) {
+        if (!txn)
+            status = weir_partition_begin(self->partition, &txn, &err);
+        if (status == WEIR_OK)
+            status = count_one(txn, keys[i], &err);
+        if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
+            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+    }
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "count");
+}
+
+bool counting_preload(counting *self, uint32_t count, bench_sample *sample)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_status status = WEIR_OK;
+    weir_error_init(&err);
+    for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
+        char prefix[BENCH_KEY_SIZE];
+        if (!txn)
+            status = weir_partition_begin(self->partition, &txn, &err);
+        if (status != WEIR_OK)
+            break;
+        bench_key_text(i, prefix);
+        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
+        status = weir_state_set_int(state, BENCH_VALUE_NAME, 1, &err);
+        if (status == WEIR_OK && ((i + 1) % PRELOAD_CHECKPOINT == 0 || i + 1 == count))
+            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+    }
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "preload");
+}
+
+bool counting_read(counting *self, uint32_t key, int64_t *value, bench_sample *sample)
+{
+    char prefix[BENCH_KEY_SIZE];
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_error_init(&err);
+    bench_key_text(key, prefix);
+    weir_status status = weir_partition_begin(self->partition, &txn, &err);
+    if (status == WEIR_OK)
+        status = weir_state_get_int(weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix))),
+                                    BENCH_VALUE_NAME, 0, value, &err);
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "read a counter");
+}

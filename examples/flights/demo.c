@@ -1,0 +1,518 @@
+/*
+ * The demo: feeds a year of flights to Kafka, runs the job as a child process, kills it
+ * halfway, takes its state away later, and shows that the totals come out right.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker.h"
+#include "data.h"
+#include "screen.h"
+#include "worker.h"
+
+#define AHEAD_OF_TOTALS    30000 /* flights sent, but not yet in the totals */
+#define AHEAD_OF_COMMITTED 60000 /* … not yet committed: 5 MiB a partition hold 100,000 */
+#define FEED_STEP          500
+#define ASK_MS             100
+#define STALL_MS           60000
+#define STOP_MS            30000
+
+typedef struct demo_run {
+    /* options */
+    const char *broker_address; /* NULL: embedded */
+    const char *backend;
+    const char *out;
+    const char *data_path;
+    const char *job_path;
+    const char *workers;
+    bool crash;
+
+    flight_data data;
+    demo_aircraft *totals; /* as the job sent them, in the order of data.aircraft */
+    demo_broker broker;
+    demo_worker worker;
+    char folder[PATH_MAX]; /* of the state; removed at the end */
+    char state[PATH_MAX];
+    char log[PATH_MAX];
+    char job[PATH_MAX]; /* room for a job path beside this program */
+    size_t fed;
+    int64_t asked_ms;
+} demo_run;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* ---------------------------------------------------------------------------
+ * Folders
+ * ------------------------------------------------------------------------- */
+
+static int64_t removed_files, removed_bytes;
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)where;
+    if (kind == FTW_F) {
+        removed_files++;
+        removed_bytes += info->st_size;
+    }
+    return remove(path);
+}
+
+/* Removes a folder with all that is in it, and counts. A missing one is fine. */
+static bool remove_folder(const char *path)
+{
+    removed_files = removed_bytes = 0;
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT) {
+        screen_error("%s can't be removed: %s", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* Makes a folder and those above it. */
+static bool make_path(const char *path)
+{
+    char part[PATH_MAX];
+    size_t size = strlen(path);
+    for (size_t i = 1; i <= size && size < sizeof part; i++) {
+        if (i < size && path[i] != '/')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    return size < sizeof part;
+}
+
+static bool make_folders(demo_run *run)
+{
+    if (!make_path(run->out)) {
+        screen_error("--out %s: %s", run->out, strerror(errno));
+        return false;
+    }
+    const char *tmp = getenv("TMPDIR");
+    snprintf(run->folder, sizeof run->folder, "%s/weir-flights-XXXXXX", tmp ? tmp : "/tmp");
+    if (mkdtemp(run->folder) == NULL) {
+        screen_error("%s: %s", run->folder, strerror(errno));
+        run->folder[0] = '\0';
+        return false;
+    }
+    if ((size_t)snprintf(run->state, sizeof run->state, "%s/state", run->folder) >=
+            sizeof run->state ||
+        (size_t)snprintf(run->log, sizeof run->log, "%s/worker.log", run->out) >= sizeof run->log) {
+        screen_error("the path is too long: %s", run->out);
+        return false;
+    }
+    remove(run->log);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * The job at work
+ * ------------------------------------------------------------------------- */
+
+static bool start_worker(demo_run *run)
+{
+    const char *argv[32] = {run->job_path, "--broker",  run->broker.address, "--backend",
+                            run->backend,  "--state",   run->state,          "--workers",
+                            run->workers,  "--prefix",  run->broker.prefix,  "--commit-interval",
+                            "500",         "--consumer"};
+    size_t count = 14;
+    if (run->broker.mock != NULL) {
+        /* The embedded broker waits for a killed member until its session ends. It lets
+         * no member in within three seconds, so a session must be longer than that. */
+        argv[count++] = "session.timeout.ms=4000";
+        argv[count++] = "--consumer";
+        argv[count++] = "heartbeat.interval.ms=500";
+    } else {
+        /* A static member that comes back after a crash gets its partitions at once. */
+        argv[count++] = "group.instance.id=aircraft";
+    }
+    if (!worker_start(&run->worker, (char *const *)argv, run->log))
+        return false;
+    screen_note("worker process %d, state backend %s", (int)run->worker.pid, run->backend);
+    return true;
+}
+
+/* Flights in the totals: exactly those processed, once the job is right. */
+static int64_t processed(const demo_run *run)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < run->data.aircraft_count; i++)
+        sum += run->totals[i].flights;
+    return sum;
+}
+
+/* One round of feeding and following. *busy [out]: something was fed. */
+static bool turn(demo_run *run, size_t feed_limit, int64_t done, bool *busy)
+{
+    demo_broker *broker = &run->broker;
+    int status;
+    if (interrupted) {
+        screen_error("interrupted");
+        return false;
+    }
+    if (worker_ended(&run->worker, &status)) {
+        screen_error("the worker ended unexpectedly (%s %d)",
+                     WIFEXITED(status) ? "exit code" : "signal",
+                     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        return false;
+    }
+    worker_show_output(&run->worker);
+    if (screen_now_ms() - run->asked_ms >= ASK_MS) {
+        if (!demo_broker_ask_committed(broker))
+            return false;
+        run->asked_ms = screen_now_ms();
+    }
+    *busy = false;
+    for (int i = 0; i < FEED_STEP && run->fed < feed_limit; i++) {
+        int64_t fed = (int64_t)run->fed;
+        if (fed - done >= AHEAD_OF_TOTALS ||
+            (broker->mock != NULL && fed - broker->committed >= AHEAD_OF_COMMITTED))
+            break;
+        if (!demo_broker_feed(broker, &run->data.flights[run->fed]))
+            return false;
+        run->fed++;
+        *busy = true;
+    }
+    return demo_broker_follow(broker, run->totals, run->data.aircraft_count, *busy ? 0 : 20);
+}
+
+/* Feeds up to `feed_limit` flights and goes on until the totals hold `goal` flights, the
+ * group has committed `committed` of them, and `recovered` partitions of the worker have
+ * told that they are back. */
+static bool run_until(demo_run *run, size_t feed_limit, int64_t goal, int64_t committed,
+                      int recovered)
+{
+    int64_t total = (int64_t)run->data.count;
+    int64_t moved_ms = screen_now_ms(), last = -1;
+    for (;;) {
+        int64_t done = processed(run);
+        if (done >= goal && run->broker.committed >= committed &&
+            run->worker.recovered >= recovered)
+            return true;
+        if (done != last)
+            moved_ms = screen_now_ms();
+        last = done;
+        if (screen_now_ms() - moved_ms > STALL_MS) {
+            screen_error("nothing has moved for %d s: %s of %s flights sent, %s in the totals, "
+                         "%s committed",
+                         STALL_MS / 1000, screen_number((int64_t)run->fed), screen_number(total),
+                         screen_number(done), screen_number(run->broker.committed));
+            return false;
+        }
+        bool busy;
+        if (!turn(run, feed_limit, done, &busy))
+            return false;
+        if (goal > 0)
+            screen_progress(done, total,
+                            run->data.flights[done < total ? done : total - 1].departed_ms);
+    }
+}
+
+/* ---------------------------------------------------------------------------
+ * The story
+ * ------------------------------------------------------------------------- */
+
+static bool tell_start(demo_run *run)
+{
+    screen_step("%s flights left New York City in 2013, flown by %s aircraft",
+                screen_number((int64_t)run->data.count),
+                screen_number((int64_t)run->data.aircraft_count));
+    if (!demo_broker_open(&run->broker, run->broker_address))
+        return false;
+    screen_note("%s broker at %s", run->broker.mock ? "embedded" : "Kafka", run->broker.address);
+    screen_note("topic %s, %d partitions ─► job ─► topic %s", run->broker.source, DEMO_PARTITIONS,
+                run->broker.totals);
+    return start_worker(run);
+}
+
+/* Goes on until the first total of the worker that was just started. */
+static bool wait_for_update(demo_run *run)
+{
+    int64_t before = run->broker.updates, deadline = screen_now_ms() + STALL_MS;
+    while (run->broker.updates == before) {
+        bool busy;
+        if (!turn(run, run->data.count, processed(run), &busy))
+            return false;
+        if (screen_now_ms() > deadline) {
+            screen_error("the new worker has sent nothing for %d s", STALL_MS / 1000);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool kill_halfway(demo_run *run)
+{
+    size_t half = run->data.count / 2;
+    if (!run_until(run, run->data.count, (int64_t)half, 0, 0))
+        return false;
+    worker_kill(&run->worker);
+    if (!demo_broker_drain(&run->broker, run->totals, run->data.aircraft_count) ||
+        !demo_broker_ask_committed(&run->broker))
+        return false;
+    int64_t done = processed(run), committed = run->broker.committed;
+    screen_step("Halfway: the worker was killed (SIGKILL); nothing is deleted");
+    screen_note("%s flights were in the totals, the last checkpoint stands at %s",
+                screen_number(done), screen_number(committed));
+    int64_t start_ms = screen_now_ms();
+    if (!start_worker(run))
+        return false;
+    if (run->broker.mock != NULL)
+        screen_note("the group waits four seconds for the dead one …");
+    if (!wait_for_update(run))
+        return false;
+    screen_good("recovered after %.1f s: %s; %s flights are processed again",
+                (double)(screen_now_ms() - start_ms) / 1000,
+                run->worker.recovered > 0 ? "the changelog has brought the state up to date"
+                                          : "the state on disk is that of the last checkpoint",
+                screen_number(done - committed));
+    return true;
+}
+
+static bool delete_state(demo_run *run)
+{
+    size_t limit = run->data.count / 4 * 3;
+    int64_t records;
+    if (!run_until(run, limit, (int64_t)limit, (int64_t)limit, 0))
+        return false;
+    screen_step("Three quarters: the worker is stopped (SIGTERM) and its local state deleted");
+    if (!worker_stop(&run->worker, STOP_MS) ||
+        !demo_broker_check_changelog(&run->broker, &records) || !remove_folder(run->state))
+        return false;
+    if (removed_files > 0)
+        screen_note("deleted: %s files, %s KiB", screen_number(removed_files),
+                    screen_number(removed_bytes / 1024));
+    else
+        screen_note("nothing to delete: this backend keeps nothing on disk");
+    screen_note("left: the changelog with %s records", screen_number(records));
+    if (!start_worker(run))
+        return false;
+    int64_t start_ms = screen_now_ms();
+    /* Nothing is fed meanwhile: what follows counts on from the rebuilt state alone. */
+    if (!run_until(run, limit, 0, 0, DEMO_PARTITIONS))
+        return false;
+    screen_good("state rebuilt from the changelog, %.1f s after the start of the process",
+                (double)(screen_now_ms() - start_ms) / 1000);
+    return true;
+}
+
+static bool finish(demo_run *run)
+{
+    int64_t total = (int64_t)run->data.count, records;
+    if (!run_until(run, run->data.count, total, total, 0))
+        return false;
+    screen_progress(total, total, run->data.flights[total - 1].departed_ms);
+    screen_step("All flights are in: the worker is stopped");
+    if (!worker_stop(&run->worker, STOP_MS) ||
+        !demo_broker_drain(&run->broker, run->totals, run->data.aircraft_count) ||
+        !demo_broker_ask_committed(&run->broker) ||
+        !demo_broker_check_changelog(&run->broker, &records))
+        return false;
+    if (run->broker.committed != total) {
+        screen_error("%s flights are committed instead of %s", screen_number(run->broker.committed),
+                     screen_number(total));
+        return false;
+    }
+    int64_t again = run->broker.updates - total;
+    screen_note("%s updates came for %s flights%s", screen_number(run->broker.updates),
+                screen_number(total),
+                again > 0 ? ": those after the last checkpoint before the kill came twice" : "");
+    return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Results
+ * ------------------------------------------------------------------------- */
+
+static bool check_totals(const demo_run *run)
+{
+    int wrong = 0;
+    for (size_t i = 0; i < run->data.aircraft_count; i++) {
+        const demo_aircraft *expected = &run->data.aircraft[i], *got = &run->totals[i];
+        if (got->flights == expected->flights && got->miles == expected->miles &&
+            got->delay_minutes == expected->delay_minutes &&
+            strcmp(got->last_destination, expected->last_destination) == 0)
+            continue;
+        if (wrong++ < 5)
+            screen_error("%s: %" PRId64 " flights, %" PRId64 " miles, %" PRId64
+                         " minutes, last to %s; expected %" PRId64 ", %" PRId64 ", %" PRId64 ", %s",
+                         got->tailnum, got->flights, got->miles, got->delay_minutes,
+                         got->last_destination, expected->flights, expected->miles,
+                         expected->delay_minutes, expected->last_destination);
+    }
+    if (wrong > 0)
+        screen_error("the totals of %d aircraft are wrong", wrong);
+    else
+        screen_good("the totals of all %s aircraft are those of the data",
+                    screen_number((int64_t)run->data.aircraft_count));
+    return wrong == 0;
+}
+
+static bool write_csv(const demo_run *run)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/aircraft.csv", run->out);
+    FILE *file = fopen(path, "w");
+    bool ok = file != NULL && fputs("tailnum,flights,miles,delay_minutes\n", file) >= 0;
+    for (size_t i = 0; ok && i < run->data.aircraft_count; i++) {
+        const demo_aircraft *a = &run->totals[i];
+        ok = fprintf(file, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 "\n", a->tailnum, a->flights,
+                     a->miles, a->delay_minutes) > 0;
+    }
+    if (file != NULL && fclose(file) != 0)
+        ok = false;
+    if (!ok)
+        screen_error("%s: %s", path, strerror(errno));
+    else
+        screen_good("%s written", path);
+    return ok;
+}
+
+static int by_miles(const void *left, const void *right)
+{
+    const demo_aircraft *const *a = left, *const *b = right;
+    if ((*a)->miles != (*b)->miles)
+        return (*a)->miles > (*b)->miles ? -1 : 1;
+    return strcmp((*a)->tailnum, (*b)->tailnum);
+}
+
+static void print_top_ten(const demo_run *run)
+{
+    size_t count = run->data.aircraft_count;
+    const demo_aircraft **sorted = malloc(count * sizeof *sorted);
+    if (sorted == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &run->totals[i];
+    qsort(sorted, count, sizeof *sorted, by_miles);
+    screen_step("The ten aircraft with the most miles");
+    printf("\n      aircraft   flights       miles   hours late   last seen leaving for\n");
+    for (size_t i = 0; i < 10 && i < count; i++)
+        printf("  %2zu  %-8s   %7s   %9s   %10s   %s\n", i + 1, sorted[i]->tailnum,
+               screen_number(sorted[i]->flights), screen_number(sorted[i]->miles),
+               screen_number(sorted[i]->delay_minutes / 60), sorted[i]->last_destination);
+    printf("\n");
+    free(sorted);
+}
+
+static bool play(demo_run *run)
+{
+    int64_t start_ms = screen_now_ms();
+    if (!tell_start(run))
+        return false;
+    if (run->crash && (!kill_halfway(run) || !delete_state(run)))
+        return false;
+    if (!finish(run))
+        return false;
+    bool right = check_totals(run);
+    if (!write_csv(run) || !right)
+        return false;
+    print_top_ten(run);
+    screen_note("done in %.1f s", (double)(screen_now_ms() - start_ms) / 1000);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------
+ * Options
+ * ------------------------------------------------------------------------- */
+
+static const char usage[] =
+    "usage: demo [option…]\n"
+    "  --backend NAME      where the job keeps its state: rocksdb (default), memory, …\n"
+    "  --broker HOST:PORT  a Kafka broker instead of the embedded one\n"
+    "  --no-crash          neither kill the job nor delete its state\n"
+    "  --workers N         threads of the job (default: 1)\n"
+    "  --out DIR           where aircraft.csv and worker.log go (default: .)\n"
+    "  --data FILE         flights.csv.zst (default: that of the source tree)\n"
+    "  --job FILE          the job (default: flights, beside this program)\n";
+
+static bool parse_options(int argc, char **argv, demo_run *run)
+{
+    static const struct option table[] = {
+        {"backend", 1, 0, 's'}, {"broker", 1, 0, 'b'}, {"no-crash", 0, 0, 'n'},
+        {"workers", 1, 0, 'w'}, {"out", 1, 0, 'o'},    {"data", 1, 0, 'd'},
+        {"job", 1, 0, 'j'},     {"help", 0, 0, 'h'},   {0}};
+    for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
+        if (c == 's')
+            run->backend = optarg;
+        else if (c == 'b')
+            run->broker_address = optarg;
+        else if (c == 'n')
+            run->crash = false;
+        else if (c == 'w')
+            run->workers = optarg;
+        else if (c == 'o')
+            run->out = optarg;
+        else if (c == 'd')
+            run->data_path = optarg;
+        else if (c == 'j')
+            run->job_path = optarg;
+        else {
+            fputs(usage, c == 'h' ? stdout : stderr);
+            exit(c == 'h' ? 0 : 2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "unknown argument: %s\n%s", argv[optind], usage);
+        exit(2);
+    }
+    if (run->job_path != NULL)
+        return true;
+    ssize_t size = readlink("/proc/self/exe", run->job, sizeof run->job - 16);
+    char *slash = size > 0 ? memrchr(run->job, '/', (size_t)size) : NULL;
+    if (slash == NULL) {
+        screen_error("the job was not found beside this program: give --job FILE");
+        return false;
+    }
+    strcpy(slash, "/flights");
+    run->job_path = run->job;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static demo_run run = {
+        .backend = "rocksdb", .out = ".", .workers = "1", .data_path = FLIGHTS_DATA, .crash = true};
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    screen_init();
+    bool ok = parse_options(argc, argv, &run) && make_folders(&run) &&
+              flight_data_load(run.data_path, &run.data);
+    if (ok) {
+        run.totals = calloc(run.data.aircraft_count, sizeof *run.totals);
+        ok = run.totals != NULL;
+        for (size_t i = 0; ok && i < run.data.aircraft_count; i++)
+            run.totals[i].tailnum = run.data.aircraft[i].tailnum;
+        ok = ok && play(&run);
+        worker_kill(&run.worker);
+        if (!ok)
+            worker_print_log(run.log);
+        demo_broker_close(&run.broker);
+    }
+    if (run.folder[0] != '\0')
+        remove_folder(run.folder);
+    free(run.totals);
+    flight_data_free(&run.data);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Runs the flights demo and compares aircraft.csv, byte for byte, with totals that a few
+# lines of Python compute from the data.
+# usage: test_flights.sh SOURCE_DIR BUILD_DIR CASE…
+#
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+source_dir=$1
+demo=$2/examples/flights/demo
+shift 2
+. "$source_dir/tests/support/cases.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/weir-demo-XXXXXX")
+export TMPDIR=$work
+
+cleanup() {
+    "$source_dir/scripts/kafka" stop --dir "$work/kafka"
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+zstd -dc "$source_dir/examples/flights/data/flights.csv.zst" |
+    python3 "$source_dir/tests/examples/totals.py" >"$work/expected.csv"
+
+# NAME OPTION…: runs the demo and compares.
+run_demo() {
+    local out=$work/$1
+    shift
+    timeout 200 "$demo" --out "$out" "$@" >"$out.log" 2>&1 || {
+        cat "$out.log"
+        return 1
+    }
+    cmp "$work/expected.csv" "$out/aircraft.csv"
+    # What ran is gone: no process, no state.
+    [[ -z $(ls -d "$work"/weir-flights-* 2>/dev/null) ]]
+    ! grep -qaF "$work/weir-flights" /proc/[0-9]*/cmdline 2>/dev/null
+}
+
+# NAME: the log of a run tells the crash and the rebuild.
+expect_story() {
+    grep -q 'killed (SIGKILL)' "$work/$1.log"
+    grep -q 'state rebuilt from the changelog' "$work/$1.log"
+    (($(grep -c 'recovered partition' "$work/$1.log") >= 4))
+    grep -q 'the totals of all 4,037 aircraft are those of the data' "$work/$1.log"
+}
+
+start_kafka() {
+    "$source_dir/scripts/kafka" start --dir "$work/kafka" --watch $$ |
+        sed -n 's/^bootstrap=//p' >"$work/address"
+    [[ -s $work/address ]]
+}
+
+test_rocksdb_without_crash() { run_demo rocksdb-calm --no-crash; }
+test_memory_without_crash() { run_demo memory-calm --no-crash --backend memory; }
+test_rocksdb_with_crash_and_rebuild() {
+    run_demo rocksdb-crash
+    expect_story rocksdb-crash
+}
+test_memory_and_two_workers_with_crash_and_rebuild() {
+    run_demo memory-crash --backend memory --workers 2
+    expect_story memory-crash
+}
+
+test_real_broker_with_crash_and_rebuild() {
+    start_kafka
+    run_demo real --broker "$(<"$work/address")"
+    expect_story real
+}
+test_a_second_run_on_a_broker_takes_names_of_its_own() {
+    run_demo again --no-crash --backend memory --broker "$(<"$work/address")"
+    grep -q 'begin with run2-' "$work/again.log"
+}
+
+test_a_broker_that_does_not_answer_is_told() {
+    local code=0
+    timeout 60 "$demo" --out "$work/none" --broker 127.0.0.1:1 >"$work/none.log" 2>&1 || code=$?
+    cat "$work/none.log"
+    ((code == 1))
+    grep -q '127.0.0.1:1' "$work/none.log"
+}
+test_a_data_file_that_is_missing_or_damaged_is_told() {
+    local code=0
+    "$demo" --out "$work/nodata" --data "$work/missing.zst" 2>"$work/nodata.log" || code=$?
+    ((code == 1))
+    grep -q "$work/missing.zst: No such file" "$work/nodata.log"
+    echo "no data" >"$work/damaged.zst"
+    code=0
+    "$demo" --out "$work/nodata" --data "$work/damaged.zst" 2>"$work/nodata.log" || code=$?
+    ((code == 1))
+    grep -q "$work/damaged.zst: is not" "$work/nodata.log"
+}
+test_an_unknown_backend_is_told() {
+    local code=0
+    timeout 60 "$demo" --out "$work/backend" --backend nonsense >"$work/backend.log" 2>&1 || code=$?
+    cat "$work/backend.log"
+    ((code == 1))
+    grep -q 'nonsense' "$work/backend.log"
+}
+
+run_cases "$@"
