@@ -103,5 +103,6 @@ typedef bool (*bench_group)(bench_table *bench);
 
 bool bench_state(bench_table *bench);    /* state.c */
 bool bench_recovery(bench_table *bench); /* recovery.c */
+bool bench_pipeline(bench_table *bench); /* pipeline.c */
 
 #endif

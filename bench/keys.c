@@ -91,8 +91,9 @@ uint32_t *bench_key_shuffle(uint32_t count)
 
 void bench_key_text(uint32_t number, char *text)
 {
-    memcpy(text, "user-", 5);
-    for (int i = BENCH_KEY_SIZE - 1; i >= 5; i--) {
+    static const char head[] = {'u', 's', 'e', 'r', '-'};
+    memcpy(text, head, sizeof(head));
+    for (size_t i = BENCH_KEY_SIZE - 1; i >= sizeof(head); i--) {
         text[i] = (char)('0' + number % 10);
         number /= 10;
     }

@@ -22,6 +22,7 @@ static const struct {
 } groups[] = {
     {"state", bench_state, "get + set of a counter, against raw RocksDB"},
     {"recovery", bench_recovery, "a changelog into a fresh partition, against raw bulk writes"},
+    {"pipeline", bench_pipeline, "the counting job on a real broker, against librdkafka alone"},
 };
 
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))

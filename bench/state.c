@@ -64,7 +64,7 @@ static bool make_run_folder(const bench_table *bench, const state_shape *shape, 
                             size_t size, bench_sample *sample)
 {
     static const char *const parts[] = {"", "/bench", "/bench/default", "/bench/default/records",
-                                        "/" COUNTING_PARTITION};
+                                        ("/" COUNTING_PARTITION)};
     char path[512];
     char source[512];
     bench_path(bench, "run", folder, size);

@@ -256,7 +256,8 @@ typedef struct weir_recovery_progress {
  * whose processed offset for any topic is ≥ that is skipped, because its source
  * record will be processed again. A topic that is not in `start` sets no bound.
  * *needed [out]: false when there is nothing to read. Without changelog: OK, false.
- * WEIR_OFFSET: records that are needed are gone, and the policy is to fail.
+ * WEIR_OFFSET: records that are needed are gone, and the policy is to fail. WEIR_BUSY: a
+ * transaction is open. WEIR_INVALID: an offset in `start` is below 0.
  */
 WEIR_API weir_status weir_partition_recovery_begin(weir_partition *partition,
                                                    const weir_topic_offset *start, size_t count,
@@ -279,8 +280,10 @@ WEIR_API weir_status weir_partition_recovery_step(weir_partition *partition, int
  *      └────────┴─ any failed change ─► FAILED
  *
  * Reads see the transaction's own changes, then the record cache, then the
- * backend. A call in a status that does not allow it is WEIR_TXN_FAILED. Slices
- * that reads hand out are borrowed until the next call on the transaction.
+ * backend. Reads and changes are allowed in STARTED alone; a call in a status that
+ * does not allow it is WEIR_TXN_FAILED. Several transactions of a partition may be
+ * open: each sees its own changes and what others have flushed. Slices that reads
+ * hand out are borrowed until the next call on any transaction of the partition.
  * ------------------------------------------------------------------------- */
 
 typedef enum weir_txn_status {
@@ -291,7 +294,8 @@ typedef enum weir_txn_status {
 } weir_txn_status;
 
 /* *txn [out], freed with weir_txn_free before the partition is revoked. The memory
- * of a freed transaction is kept for the next one of the partition. */
+ * of a freed transaction is kept for the next one of the partition. WEIR_BUSY: a
+ * recovery has begun and is not done. */
 WEIR_API weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn,
                                           weir_error *err);
 /* Drops what was not flushed. NULL is allowed. */
@@ -371,7 +375,7 @@ WEIR_API void weir_iter_close(weir_iter *iter);
  * ------------------------------------------------------------------------- */
 
 /* The view of a prefix (the record's key). One for each transaction: valid until the
- * next call of weir_txn_state. prefix is copied. */
+ * next call of weir_txn_state. prefix is copied. NULL: no memory. */
 WEIR_API weir_state *weir_txn_state(weir_txn *txn, weir_slice prefix);
 
 /* Bytes under a key of bytes, used as it is. */

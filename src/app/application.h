@@ -68,6 +68,7 @@ struct weir_app {
     bool abandoned;
 
     int64_t max_poll_interval_ms;
+    int64_t session_timeout_ms;
     /* Change bytes of one worker's transactions that bring a checkpoint forward. */
     size_t txn_bytes_limit;
 

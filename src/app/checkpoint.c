@@ -86,16 +86,19 @@ static weir_status flush_stores(weir__worker *worker, bool with_changelog, weir_
     return status;
 }
 
-/* The same commit twice does no harm, so a broker that is away for a while is waited for. */
-static weir_status commit(weir__worker *worker, weir_error *err)
+/*
+ * Commits what the tasks have processed (done), or once more what is committed already.
+ * The same commit twice does no harm, so a broker that is away for a while is waited for.
+ */
+static weir_status commit(weir__worker *worker, bool done, weir_error *err)
 {
     int64_t began = weir__now_ms();
     size_t count = 0;
     for (size_t i = 0; i < worker->task_count; i++) {
         const weir__task *task = worker->tasks[i];
         if (has_progress(task))
-            worker->commits[count++] =
-                (weir__topic_partition){task->source->topic.name, task->partition, task->next};
+            worker->commits[count++] = (weir__topic_partition){
+                task->source->topic.name, task->partition, done ? task->next : task->committed};
     }
     if (count == 0)
         return WEIR_OK;
@@ -109,9 +112,23 @@ static weir_status commit(weir__worker *worker, weir_error *err)
     return status;
 }
 
+/*
+ * A worker that stood still must not write to changelogs that others have gone on with. The
+ * broker takes a commit of a member only, so committing what is committed asks for that.
+ */
+static weir_status ask_group(weir__worker *worker, weir_error *err)
+{
+    if (!worker->suspect)
+        return WEIR_OK;
+    weir_status status = commit(worker, false, err);
+    worker->suspect = status != WEIR_OK;
+    return status;
+}
+
 static weir_status run_steps(weir__worker *worker, weir_error *err)
 {
-    weir_status status = WEIR_OK;
+    weir__worker_tick(worker);
+    weir_status status = ask_group(worker, err);
     for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++)
         status = prepare_task(worker->tasks[i], err);
     if (status == WEIR_OK)
@@ -119,7 +136,7 @@ static weir_status run_steps(weir__worker *worker, weir_error *err)
     if (status == WEIR_OK)
         status = flush_stores(worker, false, err);
     if (status == WEIR_OK)
-        status = commit(worker, err);
+        status = commit(worker, true, err);
     if (status == WEIR_OK)
         status = flush_stores(worker, true, err);
     return status;

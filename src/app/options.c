@@ -15,6 +15,7 @@
 #define MAX_WORKERS            64
 #define DEFAULT_CACHE_BYTES    ((size_t)256 * 1024 * 1024)
 #define DEFAULT_MAX_POLL_MS    300000
+#define DEFAULT_SESSION_MS     45000
 #define LEAST_TXN_BYTES        ((size_t)16 * 1024 * 1024)
 #define LEAST_WORKER_TXN_BYTES ((size_t)1024 * 1024)
 
@@ -160,6 +161,7 @@ static void set_limits(weir_app *app)
 {
     const weir_app_options *options = &app->options;
     app->max_poll_interval_ms = client_number(options, "max.poll.interval.ms", DEFAULT_MAX_POLL_MS);
+    app->session_timeout_ms = client_number(options, "session.timeout.ms", DEFAULT_SESSION_MS);
     size_t bytes = options->cache_bytes / 4;
     if (bytes < LEAST_TXN_BYTES)
         bytes = LEAST_TXN_BYTES;

@@ -143,6 +143,7 @@ void weir__worker_restart_tasks(weir__worker *worker)
         /* Fails for a partition that is lost already; the poll that follows says so. */
         weir__consumer_pause(worker->consumer, task->source->topic.name, task->partition, NULL);
     }
+    worker->suspect = false; /* nothing is left that could be written */
     weir__worker_count_tasks(worker);
 }
 

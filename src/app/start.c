@@ -11,6 +11,7 @@
 #include "app/worker.h"
 #include "base/clock.h"
 #include "base/option.h"
+#include "state/recovery.h"
 
 #define LOCK_RETRY_MS   100
 #define STALL_MS        60000 /* a changelog that should give records and does not */
@@ -115,10 +116,30 @@ static bool goes_by_changelog(const weir__task *task)
            task->worker->app->options.missing_offset_policy == WEIR_MISSING_OFFSET_CHANGELOG;
 }
 
+/*
+ * Without a committed offset, processing may start at records whose effect the local state
+ * holds already. That state would count them twice, so it is rebuilt from the changelog,
+ * without those records. (Offsets that somebody has set back on purpose leave it alone.)
+ */
+static weir_status drop_state_ahead(weir__task *task, weir__task_store *store, weir_error *err)
+{
+    int64_t seen = weir_partition_processed_offset(store->partition, task->source->topic.name);
+    char label[300];
+    if (!task->offset_missing || goes_by_changelog(task) || seen < task->committed)
+        return WEIR_OK;
+    weir_log(WEIR_LOG_WARN, "recovery.rebuild",
+             "no committed offset: processing starts at %lld, but the state of store %s holds "
+             "records up to %lld; it is rebuilt from the changelog without them (%s)",
+             (long long)task->committed, store->spec->config.name, (long long)seen,
+             weir__task_label(task, label, sizeof(label)));
+    return weir__recovery_clear(store->partition, err);
+}
+
 static weir_status begin_recovery(weir__task *task, weir_error *err)
 {
     weir_app *app = task->worker->app;
     weir_topic_offset start = {task->source->topic.name, task->committed};
+    weir_missing_offset_policy policy = app->options.missing_offset_policy;
     size_t bounds = goes_by_changelog(task) ? 0 : 1;
     weir_status status = WEIR_OK;
     char label[300];
@@ -131,12 +152,15 @@ static weir_status begin_recovery(weir__task *task, weir_error *err)
         if (!store->changelog)
             continue;
         bool had_state = weir_partition_changelog_offset(store->partition) != WEIR_OFFSET_NONE;
-        status = weir_partition_recovery_begin(store->partition, &start, bounds,
-                                               &store->needs_recovery, err);
+        if (policy != WEIR_MISSING_OFFSET_FAIL)
+            status = drop_state_ahead(task, store, err);
+        if (status == WEIR_OK)
+            status = weir_partition_recovery_begin(store->partition, &start, bounds,
+                                                   &store->needs_recovery, err);
         task->has_past |= had_state || store->needs_recovery;
     }
     if (status != WEIR_OK || !task->offset_missing || !task->has_past ||
-        app->options.missing_offset_policy != WEIR_MISSING_OFFSET_FAIL)
+        policy != WEIR_MISSING_OFFSET_FAIL)
         return status;
     return weir_error_set(err, WEIR_OFFSET,
                           "group %s has no committed offset for a partition with state, and "

@@ -174,6 +174,14 @@ void weir__worker_free(weir__worker *worker)
  * The loop
  * ------------------------------------------------------------------------- */
 
+void weir__worker_tick(weir__worker *worker)
+{
+    int64_t now = weir__now_ms();
+    if (worker->tick != 0 && now - worker->tick > worker->app->session_timeout_ms / 2)
+        worker->suspect = true;
+    worker->tick = now;
+}
+
 static weir_status checkpoint(weir__worker *worker, weir_error *err)
 {
     weir_error inner;
@@ -265,10 +273,12 @@ static weir_status fetch(weir__worker *worker, int timeout_ms, weir_error *err)
     size_t count;
     weir_status status = weir__consumer_poll(worker->consumer, timeout_ms, worker->batch_size,
                                              &messages, &count, err);
+    weir__worker_tick(worker);
     if (status == WEIR_OK && count > 0) {
-        int64_t began = weir__now_ms();
+        int64_t began = worker->tick;
         status = process_batch(worker, messages, count, err);
-        adapt_batch(worker, count, weir__now_ms() - began);
+        weir__worker_tick(worker);
+        adapt_batch(worker, count, worker->tick - began);
     }
     weir__consumer_release(worker->consumer);
     weir__producer_poll(worker->producer);

@@ -81,6 +81,8 @@ struct weir__worker {
     int64_t last_checkpoint; /* ms */
     int64_t records_since;   /* records since the last checkpoint */
     size_t batch_size;       /* adapts to how long a batch takes */
+    int64_t tick;            /* ms; see weir__worker_tick */
+    bool suspect;            /* the process may have been away for longer than its session */
     bool paused;
     bool record_failed; /* it ends because of a record; what came before it is checkpointed */
 
@@ -102,6 +104,13 @@ weir_status weir__worker_new(weir_app *app, int index, weir__worker **worker, we
 void weir__worker_free(weir__worker *worker);
 /* The body of the thread. */
 void *weir__worker_run(void *worker);
+
+/*
+ * Called at every turn of the loop. A long time between two calls may mean that the whole
+ * process stood still and the group has gone on without it: the worker is then suspect,
+ * and the next checkpoint asks the group before it writes anything.
+ */
+void weir__worker_tick(weir__worker *worker);
 
 static inline void weir__count(uint64_t *figure, uint64_t more)
 {

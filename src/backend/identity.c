@@ -68,7 +68,8 @@ static weir_status check_content(const char *folder, const char *path, const cha
     weir_status status = weir__flat_json_each(content, read_member, &found, &inner);
     if (status == WEIR_NO_MEMORY)
         return weir_error_set(err, status, "no memory to read %s", path);
-    if (status == WEIR_OK && found.layout > WEIR__IDENTITY_LAYOUT)
+    /* Also when the rest can't be read: a newer layout may say more than this reader takes. */
+    if (found.layout > WEIR__IDENTITY_LAYOUT)
         return weir_error_set(err, WEIR_VERSION,
                               "%s has version %" PRId64 " of the folder layout, and Weir %s knows "
                               "up to %d: open it with the newer Weir that wrote it",

@@ -75,10 +75,11 @@ static weir_status seek_to(weir__consumer *consumer, const char *topic, int32_t 
                            int64_t offset, weir_error *err)
 {
     /* Right after the assignment librdkafka is still on its way to the first offset, and says
-     * so by an "erroneous state". */
+     * so by an "erroneous state", or by a timeout long before the time is up. */
     int64_t deadline = weir__now_ms() + SEEK_MS;
     rd_kafka_resp_err_t code = seek_once(consumer, topic, partition, offset);
-    while (code == RD_KAFKA_RESP_ERR__STATE && weir__now_ms() < deadline) {
+    while ((code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__TIMED_OUT) &&
+           weir__now_ms() < deadline) {
         weir__sleep_ms(5, NULL);
         code = seek_once(consumer, topic, partition, offset);
     }

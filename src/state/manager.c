@@ -53,6 +53,11 @@ static weir_status no_memory(weir_error *err)
     return weir_error_set(err, WEIR_NO_MEMORY, "out of memory for the state manager");
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool is_same_stream(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
@@ -92,6 +97,10 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
                                    weir_error *err)
 {
     *manager = NULL;
+    weir_state_options known; /* what a program of an older version doesn't give has its default */
+    weir_state_options_init(&known);
+    memcpy(&known, options, smaller(options->struct_size, sizeof known));
+    options = &known;
     const char *spec = choose_backend(options->state_backend);
     weir_status status = weir__folder_name_check("a group id", options->group_id, err);
     if (!status)
@@ -265,6 +274,10 @@ weir_status weir_state_manager_register(weir_state_manager *manager,
 {
     store *made = NULL;
     const store *same = NULL;
+    weir_store_config known;
+    weir_store_config_init(&known);
+    memcpy(&known, config, smaller(config->struct_size, sizeof known));
+    config = &known;
     weir_status status = weir__store_name_check(config->name ? config->name : DEFAULT_STORE, err);
     if (!status && config->stream_id)
         status = weir__folder_name_check("a stream id", config->stream_id, err);

@@ -141,6 +141,16 @@ static weir_status tell_gap(const weir_partition *partition, const gap *found, w
         (long long)(found->low - found->stored - 1));
 }
 
+/* A state that is built from nothing takes what there is: the topic may drop old records on
+ * purpose. */
+static void warn_of_lost_beginning(const weir_partition *partition, int64_t low)
+{
+    weir_log(WEIR_LOG_WARN, "recovery.gap",
+             "changelog %s begins at offset %lld: what was deleted before is not in the rebuilt "
+             "state (%s)",
+             partition->changelog->name, (long long)low, label(partition));
+}
+
 /* By policy: fails, or clears the local state, after which *low and *high say what there
  * is to replay. */
 static weir_status handle_gap(weir_partition *partition, const gap *found, int64_t *low,
@@ -175,6 +185,13 @@ static weir_status handle_gap_midway(weir_partition *partition, weir__recovery *
     recovery->must_seek = true;
     if (found.stored < found.high && found.stored + 1 >= found.low)
         return WEIR_OK; /* the reader was somewhere else: what is needed is there */
+    if (partition->changelog_offset == WEIR_OFFSET_NONE) {
+        /* Nothing was taken yet: the same as if it had begun now. */
+        warn_of_lost_beginning(partition, found.low);
+        recovery->first = recovery->position = recovery->logged_position = found.low;
+        recovery->end = found.high;
+        return WEIR_OK;
+    }
     if (recovery->rebuilds++ >= MAX_REBUILDS)
         return weir__partition_error(partition, WEIR_OFFSET, err,
                                      "recover: changelog %s loses records faster than they are "
@@ -218,10 +235,7 @@ static weir_status find_range(weir_partition *partition, int64_t *position, int6
             return status;
     }
     if (low > 0)
-        weir_log(WEIR_LOG_WARN, "recovery.gap",
-                 "changelog %s begins at offset %lld: what was deleted before is not in the "
-                 "rebuilt state (%s)",
-                 changelog->name, (long long)low, label(partition));
+        warn_of_lost_beginning(partition, low);
     *position = low;
     *end = high;
     return WEIR_OK;

@@ -83,6 +83,10 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
 {
     weir_txn *begun = partition->spare_txn;
     *txn = NULL;
+    /* A flush would move the stored offset over records that were not applied yet. */
+    if (partition->recovery)
+        return weir__partition_error(partition, WEIR_BUSY, err,
+                                     "no transaction can begin before the recovery is done");
     partition->spare_txn = NULL;
     if (!begun) {
         begun = calloc(1, sizeof *begun);
@@ -216,6 +220,8 @@ weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice 
     if (status)
         return status;
     uint64_t hash = weir__record_hash(cf, key);
+    if (partition->cache) /* on its way while the transaction's own table is looked at */
+        weir__record_cache_prefetch(partition->cache, hash);
     partition->stats.gets++;
     const weir__update *update = weir__update_cache_find(&txn->updates, cf, key, hash);
     if (update) {

@@ -58,7 +58,9 @@ static weir_stream *link_node(weir_stream *node)
 weir_stream *weir_stream_source(weir_app *app, const weir_topic_config *topic, weir_error *err)
 {
     if (!app || !topic) {
-        weir_error_set(err, WEIR_INVALID, "source: the %s is NULL", app ? "topic" : "app");
+        /* After a failed weir_app_new its message is the useful one. */
+        if (err && err->status == WEIR_OK)
+            weir_error_set(err, WEIR_INVALID, "source: the %s is NULL", app ? "topic" : "app");
         return NULL;
     }
     weir__topology *topology = weir__app_alloc(app, sizeof(*topology));

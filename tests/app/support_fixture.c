@@ -43,7 +43,9 @@ void fixture_end(test_fixture *fixture)
 
 void fixture_send(test_fixture *fixture, int count)
 {
-    rd_kafka_t *producer = kafka_producer(fixture->bootstrap, NULL);
+    /* In order also when a request has to be repeated: the hashes depend on it. */
+    static const weir_option in_order[] = {{"enable.idempotence", "true"}, {NULL, NULL}};
+    rd_kafka_t *producer = kafka_producer(fixture->bootstrap, in_order);
     for (int i = 0; i < count; i++) {
         char value[32];
         job_total *total = &fixture->totals[(fixture->sent * 7) % FIXTURE_KEYS];

@@ -26,7 +26,7 @@
 void job_config_init(job_config *config, const char *broker, const char *group, const char *source,
                      const char *output, const char *state_dir)
 {
-    static const weir_option quick[] = {{"session.timeout.ms", "6000"},
+    static const weir_option quick[] = {{"session.timeout.ms", "3000"},
                                         {"heartbeat.interval.ms", "200"},
                                         {"fetch.wait.max.ms", "50"},
                                         {NULL, NULL}};
@@ -55,7 +55,8 @@ static weir_status parse_value(const weir_record *record, int64_t *value, weir_e
     char text[32];
     char *end;
     size_t size = record->value.size < sizeof(text) - 1 ? record->value.size : sizeof(text) - 1;
-    memcpy(text, record->value.data, size);
+    if (size > 0)
+        memcpy(text, record->value.data, size);
     text[size] = '\0';
     *value = strtoll(text, &end, 10);
     if (size == 0 || *end != '\0')
@@ -237,7 +238,7 @@ int job_main(int argc, char **argv)
                     pair_value(argc, argv, "group", NULL), pair_value(argc, argv, "source", NULL),
                     pair_value(argc, argv, "output", NULL), pair_value(argc, argv, "state", NULL));
     const char *instance = pair_value(argc, argv, "instance", NULL);
-    const weir_option with_instance[] = {{"session.timeout.ms", "6000"},
+    const weir_option with_instance[] = {{"session.timeout.ms", "3000"},
                                          {"heartbeat.interval.ms", "200"},
                                          {"fetch.wait.max.ms", "20"},
                                          {"group.instance.id", instance},
@@ -276,6 +277,7 @@ pid_t job_spawn(const char *log, const char *const *pairs)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
+    setpgid(0, 0); /* Ctrl-C is for the test, which then ends the job */
     int fd = open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);

@@ -6,10 +6,12 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -629,6 +631,50 @@ static void test_a_folder_without_permission_says_so(void **state)
     assert_non_null(strstr(self->database.err.message, self->folder));
 }
 
+/* Writes until a batch fails, at most `limit` times; the status of the last. */
+static weir_status fill_disk(fixture *self, weir_backend_cf *cf, int limit)
+{
+    static char value[65536];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < limit && status == WEIR_OK; i++) {
+        char key[16];
+        /* What lz4 can't make smaller. */
+        for (size_t at = 0; at < sizeof(value); at++)
+            value[at] = (char)rand();
+        (void)snprintf(key, sizeof(key), "key-%04d", i);
+        weir_backend_op op = {WEIR_OP_PUT, 0, cf, weir_slice_str(key),
+                              weir_slice_of(value, sizeof(value))};
+        status = backend()->write(self->database.db, &op, 1, 0, &self->database.err);
+    }
+    return status;
+}
+
+static void test_a_full_disk_is_no_space_and_loses_nothing(void **state)
+{
+    fixture *self = *state;
+    weir_backend_value value;
+    /* A small file system of the test's own; only some users may make one. */
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", self->folder, "tmpfs", 0, "size=4m") != 0)
+        skip();
+    open_ok(self, NULL, RDB_CREATE);
+    weir_backend_cf *cf = rdb_cf(&self->database, "default");
+    assert_int_equal(fill_disk(self, cf, 200), WEIR_NO_SPACE);
+    assert_non_null(strstr(self->database.err.message, "free some space"));
+    (void)rdb_close(&self->database);
+    assert_int_equal(mount("tmpfs", self->folder, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+    open_ok(self, NULL, RDB_EXISTING);
+    cf = rdb_cf(&self->database, "default");
+    assert_int_equal(backend()->get(self->database.db, cf, NULL, weir_slice_str("key-0010"), &value,
+                                    &self->database.err),
+                     WEIR_OK);
+    assert_int_equal(value.size, 65536);
+    backend()->value_release(self->database.db, &value);
+    rdb_put(&self->database, cf, "new", "value");
+    assert_int_equal(rdb_close(&self->database), WEIR_OK);
+    assert_int_equal(umount(self->folder), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -652,6 +698,7 @@ int main(void)
         TEST(test_a_missing_manifest_is_corruption),
         TEST(test_destroy_removes_its_files_and_leaves_the_rest),
         TEST(test_a_folder_without_permission_says_so),
+        TEST(test_a_full_disk_is_no_space_and_loses_nothing),
     };
     return cmocka_run_group_tests_name("rocksdb database", tests, NULL, NULL);
 }

@@ -244,6 +244,30 @@ static void test_folders_that_would_lie_in_each_other_are_refused(void **state)
     weir_state_manager_free(manager);
 }
 
+static void test_what_a_program_of_an_older_version_does_not_know_has_its_default(void **state)
+{
+    weir_error err;
+    weir_state_manager *manager;
+    weir_state_options options;
+    weir_store_config config;
+    weir_state_options_init(&options);
+    options.struct_size = offsetof(weir_state_options, state_options);
+    options.state_dir = *state;
+    options.group_id = "group";
+    options.state_backend = "memory";
+    options.state_options = (const weir_option *)(uintptr_t)1; /* beyond its end */
+    assert_ok(weir_state_manager_new(&options, &manager, &err), err);
+    weir_store_config_init(&config);
+    config.struct_size = offsetof(weir_store_config, backend);
+    config.stream_id = "t";
+    config.backend = (const char *)(uintptr_t)1;
+    assert_ok(weir_state_manager_register(manager, &config, &err), err);
+    assign(manager, "t", 0);
+    weir_partition *partition = weir_state_manager_partition(manager, "default", "t", 0);
+    assert_string_equal(weir_partition_backend(partition), "memory");
+    weir_state_manager_free(manager);
+}
+
 /* --- Assigning --- */
 
 static void test_folders_lie_where_quix_streams_has_them(void **state)
@@ -557,6 +581,7 @@ int main(void)
         TEST(test_a_store_may_be_registered_again_but_not_as_another),
         TEST(test_a_store_comes_before_the_partitions_of_its_stream),
         TEST(test_folders_that_would_lie_in_each_other_are_refused),
+        TEST(test_what_a_program_of_an_older_version_does_not_know_has_its_default),
         TEST(test_folders_lie_where_quix_streams_has_them),
         TEST(test_assign_opens_all_stores_of_the_stream_and_revoke_closes_them),
         TEST(test_partitions_do_not_share_state),

@@ -413,7 +413,7 @@ static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
     make_keys(&m);
     harness_init(&m.h, backend, NULL);
     m.h.cache_bytes = cache_bytes;
-    m.reopen_per_million = strcmp(backend, "memory") == 0 ? 400 : 150;
+    m.reopen_per_million = strcmp(backend, "memory") == 0 ? 400 : 100;
     harness_open(&m.h);
     open_families(&m);
     begin(&m);

@@ -33,7 +33,13 @@ static size_t node_size(unsigned level)
 
 static size_t item_size(const weir__item *item)
 {
-    return offsetof(weir__item, bytes) + item->key_size + item->value_size;
+    return offsetof(weir__item, bytes) + item->key_size + item->value_room;
+}
+
+/* What malloc gives anyway for so many bytes: multiples of 16, less a header of 8. */
+static size_t rounded(size_t size)
+{
+    return ((size + 8 + 15) & ~(size_t)15) - 8;
 }
 
 weir__node *weir__node_new(weir__heap *heap, unsigned level)
@@ -74,7 +80,8 @@ void weir__node_free(weir__heap *heap, weir__node *node)
 
 weir__item *weir__item_new(weir__heap *heap, weir_slice key, weir_slice value)
 {
-    weir__item *item = malloc(offsetof(weir__item, bytes) + key.size + value.size);
+    const size_t size = rounded(offsetof(weir__item, bytes) + key.size + value.size);
+    weir__item *item = malloc(size);
     if (item == NULL)
         return NULL;
     item->birth = heap->batch;
@@ -82,6 +89,7 @@ weir__item *weir__item_new(weir__heap *heap, weir_slice key, weir_slice value)
     item->dead = false;
     item->key_size = (uint32_t)key.size;
     item->value_size = (uint32_t)value.size;
+    item->value_room = (uint32_t)(size - offsetof(weir__item, bytes) - key.size);
     if (key.size > 0)
         memcpy(item->bytes, key.data, key.size);
     if (value.size > 0)
@@ -165,6 +173,71 @@ void weir__heap_retire_item(weir__heap *heap, weir__item *item)
     retire(heap, (weir__object){item, false});
 }
 
+/* ------------------------------------------------------------ changes in place */
+
+/* Longer values are not worth a copy of the old one. */
+#define IN_PLACE_MAX 256
+
+static bool seen_by_snapshot(const weir__heap *heap, const weir__item *item)
+{
+    return heap->newest != NULL && heap->newest->batch >= item->birth;
+}
+
+static bool reserve_undo(weir__heap *heap)
+{
+    if (heap->undo_count == heap->undo_capacity) {
+        size_t capacity = heap->undo_capacity * 2 + 64;
+        weir__undo *undo = realloc(heap->undo, capacity * sizeof *undo);
+        if (undo == NULL)
+            return false;
+        heap->undo = undo;
+        heap->undo_capacity = capacity;
+    }
+    if (heap->undo_size + IN_PLACE_MAX > heap->undo_bytes_capacity) {
+        size_t capacity = heap->undo_bytes_capacity * 2 + (size_t)16 * IN_PLACE_MAX;
+        uint8_t *bytes = realloc(heap->undo_bytes, capacity);
+        if (bytes == NULL)
+            return false;
+        heap->undo_bytes = bytes;
+        heap->undo_bytes_capacity = capacity;
+    }
+    return true;
+}
+
+bool weir__item_change(weir__heap *heap, weir__item *item, weir_slice value)
+{
+    if (value.size > item->value_room || value.size > IN_PLACE_MAX ||
+        item->value_size > IN_PLACE_MAX || item->pins > 0 || seen_by_snapshot(heap, item))
+        return false;
+    uint8_t *bytes = item->bytes + item->key_size;
+    /* What this batch made goes away with it if it fails. */
+    if (item->birth != heap->batch) {
+        if (!reserve_undo(heap))
+            return false;
+        heap->undo[heap->undo_count++] = (weir__undo){item, heap->undo_size, item->value_size};
+        memcpy(heap->undo_bytes + heap->undo_size, bytes, item->value_size);
+        heap->undo_size += item->value_size;
+    }
+    if (value.size > 0)
+        memcpy(bytes, value.data, value.size);
+    item->value_size = (uint32_t)value.size;
+    return true;
+}
+
+/* The last change first: an item may have been changed twice. */
+static void change_back(weir__heap *heap)
+{
+    while (heap->undo_count > 0) {
+        const weir__undo *undo = &heap->undo[--heap->undo_count];
+        memcpy(undo->item->bytes + undo->item->key_size, heap->undo_bytes + undo->offset,
+               undo->size);
+        undo->item->value_size = undo->size;
+    }
+    heap->undo_size = 0;
+}
+
+/* ------------------------------------------------------------------- batches */
+
 static void cell_to_spares(weir__heap *heap, weir__cell *cell)
 {
     if (heap->spare_cell_count >= 4 * RETIRED_PER_CHANGE) {
@@ -176,8 +249,6 @@ static void cell_to_spares(weir__heap *heap, weir__cell *cell)
     heap->spare_cell_count++;
 }
 
-/* ------------------------------------------------------------------- batches */
-
 void weir__batch_begin(weir__heap *heap)
 {
     heap->batch++;
@@ -188,6 +259,8 @@ void weir__batch_commit(weir__heap *heap)
     for (size_t i = 0; i < heap->retired_count; i++)
         object_free(heap, heap->retired[i]);
     heap->retired_count = 0;
+    heap->undo_count = 0;
+    heap->undo_size = 0;
     while (heap->batch_waiting != NULL) {
         weir__cell *cell = heap->batch_waiting;
         heap->batch_waiting = cell->next;
@@ -218,6 +291,7 @@ void weir__batch_undo(weir__heap *heap, weir__tree *tree, const weir__tree *befo
 
 void weir__batch_abort(weir__heap *heap)
 {
+    change_back(heap);
     heap->retired_count = 0;
     while (heap->batch_waiting != NULL) {
         weir__cell *cell = heap->batch_waiting;
@@ -290,5 +364,7 @@ void weir__heap_release(weir__heap *heap)
         free(cell);
     }
     free(heap->retired);
+    free(heap->undo);
+    free(heap->undo_bytes);
     weir__heap_init(heap);
 }

@@ -15,6 +15,10 @@ weir__item *weir__item_new(weir__heap *heap, weir_slice key, weir_slice value);
 void weir__node_free(weir__heap *heap, weir__node *node);
 void weir__item_free(weir__heap *heap, weir__item *item);
 
+/* Changes a value in place. False: nothing was changed, as it is too long, or somebody might
+ * see it, or memory is out. */
+bool weir__item_change(weir__heap *heap, weir__item *item, weir_slice value);
+
 /* Before each change of a tree: makes sure that taking objects out can't fail. */
 bool weir__heap_reserve(weir__heap *heap);
 /* The object is no longer in the newest tree. */

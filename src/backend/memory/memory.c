@@ -315,15 +315,15 @@ static weir_status memory_write(weir_backend_db *db, const weir_backend_op *ops,
         fail(db, status, "no memory for a batch", err);
     else if (is_too_big(db))
         status = fail(db, WEIR_NO_SPACE, "a batch goes beyond the option max_bytes", err);
+    if (status == WEIR_OK)
+        weir__batch_commit(&db->heap);
+    else
+        weir__batch_abort(&db->heap);
     for (weir_backend_cf *cf = db->cfs; cf != NULL; cf = cf->next) {
         if (cf->touched && status != WEIR_OK)
             weir__batch_undo(&db->heap, &cf->tree, &cf->before);
         cf->touched = false;
     }
-    if (status == WEIR_OK)
-        weir__batch_commit(&db->heap);
-    else
-        weir__batch_abort(&db->heap);
     return status;
 }
 

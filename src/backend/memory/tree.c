@@ -125,6 +125,14 @@ static weir__node *descend_for_put(weir__heap *heap, weir__tree *tree, weir_slic
 
 weir_status weir__tree_put(weir__heap *heap, weir__tree *tree, weir_slice key, weir_slice value)
 {
+    weir__item *there = weir__tree_find(tree->root, key);
+    if (there != NULL) {
+        const uint32_t old_size = there->value_size;
+        if (weir__item_change(heap, there, value)) {
+            tree->bytes = tree->bytes - old_size + value.size;
+            return WEIR_OK;
+        }
+    }
     if (!weir__heap_reserve(heap))
         return WEIR_NO_MEMORY;
     weir__item *item = weir__item_new(heap, key, value);

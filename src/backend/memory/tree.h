@@ -2,7 +2,7 @@
  * The copy-on-write B+tree under the memory backend.
  *
  * Every object (node or item) knows the number of the batch that made it, its birth. A
- * batch changes in place only what it made itself and copies everything else, so that
+ * batch changes nodes in place only if it made them itself and copies the others, so that
  *
  *   - undoing a batch is: take the old root again and free what the batch made;
  *   - a snapshot is: remember the root and the number of the last batch, O(1).
@@ -11,6 +11,10 @@
  * can still see it, moves to a list of the newest such snapshot. When that one is closed,
  * each object on its list moves on to the next older snapshot that can see it, or is
  * freed. So an object is looked at only when something about it may have changed.
+ *
+ * One thing is changed in place: a short value whose item no snapshot sees and nobody holds.
+ * The batch keeps the old value to put it back. So a counter costs a search and nothing else:
+ * no copy of a node, no allocation.
  *
  * All functions: one thread at a time for a heap and its trees.
  *
@@ -24,13 +28,17 @@
 /* Deeper than any tree that fits an address space: a new level needs a full root. */
 #define WEIR__TREE_MAX_HEIGHT 24
 
-/* A key with its value, or in an inner node a separator without one. Never changed. */
+/*
+ * A key with its value, or in an inner node a separator without one. The key never changes;
+ * a short value is changed in place where nobody can see it meanwhile.
+ */
 typedef struct weir__item {
     uint64_t birth;
     uint32_t pins; /* values handed out that are not released yet */
     uint32_t key_size;
     uint32_t value_size;
-    bool dead; /* to be freed when the last pin goes */
+    uint32_t value_room; /* what a value in place may take */
+    bool dead;           /* to be freed when the last pin goes */
     uint8_t bytes[];
 } weir__item;
 
@@ -51,12 +59,25 @@ typedef struct weir__epoch {
     weir__cell *waiting;
 } weir__epoch;
 
+/* A value that was changed in place: its old bytes lie at `offset` in the undo bytes. */
+typedef struct weir__undo {
+    weir__item *item;
+    size_t offset;
+    uint32_t size;
+} weir__undo;
+
 typedef struct weir__heap {
     uint64_t batch; /* the one in progress, or the last */
     weir__epoch *newest;
     weir__object *retired; /* taken out by this batch, seen by no snapshot */
     size_t retired_count;
     size_t retired_capacity;
+    weir__undo *undo; /* of this batch, in order */
+    size_t undo_count;
+    size_t undo_capacity;
+    uint8_t *undo_bytes;
+    size_t undo_size;
+    size_t undo_bytes_capacity;
     weir__cell *batch_waiting; /* … seen by the newest snapshot */
     weir__cell *spare_cells;
     size_t spare_cell_count;
@@ -86,11 +107,11 @@ void weir__heap_init(weir__heap *heap);
 /* After all trees are freed. */
 void weir__heap_release(weir__heap *heap);
 
-/* A batch: begin, changes, then commit, or for each changed tree undo and then abort. */
+/* A batch: begin, changes, then commit, or abort and, for each changed tree, undo. */
 void weir__batch_begin(weir__heap *heap);
 void weir__batch_commit(weir__heap *heap);
-void weir__batch_undo(weir__heap *heap, weir__tree *tree, const weir__tree *before);
 void weir__batch_abort(weir__heap *heap);
+void weir__batch_undo(weir__heap *heap, weir__tree *tree, const weir__tree *before);
 
 /* Inside a batch. WEIR_OK or WEIR_NO_MEMORY; after that the batch must be undone. */
 weir_status weir__tree_put(weir__heap *heap, weir__tree *tree, weir_slice key, weir_slice value);
