@@ -29,7 +29,7 @@ static const setting consumer_settings[] = {
     {"enable.auto.offset.store", "false"},
     {"isolation.level", "read_committed"},
     {"fetch.wait.max.ms", "100"},
-    {"queued.min.messages", "20000"},
+    {"queued.min.messages", "50000"},
     {"queued.max.messages.kbytes", "32768"},
 };
 static const setting producer_settings[] = {

@@ -391,6 +391,17 @@ WEIR_API weir_status weir_backend_register(const weir_backend *backend, weir_err
 WEIR_API weir_status weir_backend_find(const char *name, const weir_backend **backend,
                                        weir_error *err);
 
+/*
+ * Turns key=value pairs (NULL: none) into one typed value for each row of
+ * backend->options, as open() receives them; values has room for all rows.
+ * WEIR_INVALID lists the known keys. Strings are borrowed from pairs and table.
+ * For programs that drive a backend themselves, such as the conformance kit.
+ * Any thread.
+ */
+WEIR_API weir_status weir_backend_parse_options(const weir_backend *backend,
+                                                const weir_option *pairs,
+                                                weir_option_value *values, weir_error *err);
+
 /* Calls visit for each registered or findable backend, by name. Any thread. */
 WEIR_API void weir_backend_each(void (*visit)(const weir_backend *backend, const char *origin,
                                               void *arg),

@@ -78,7 +78,8 @@ WEIR_API weir_stream *weir_stream_apply(weir_stream *stream, weir_apply_fn apply
 
 /*
  * As apply, with the state of the record's key. store: its name and backend, NULL:
- * the store "default" of the stream; stream_id and changelog are set by Weir.
+ * the store "default" of the stream; stream_id is set by Weir, changelog false means
+ * none for this store.
  * A record without key is an error (WEIR_INVALID).
  */
 typedef weir_status (*weir_apply_stateful_fn)(weir_context *context, weir_state *state,

@@ -102,8 +102,8 @@ struct weir__worker {
 weir_status weir__worker_new(weir_app *app, int index, weir__worker **worker, weir_error *err);
 /* After its thread has ended, or if it never started. NULL is allowed. */
 void weir__worker_free(weir__worker *worker);
-/* The body of the thread. */
-void *weir__worker_run(void *worker);
+/* The body of the thread; arg is the worker. */
+void *weir__worker_run(void *arg);
 
 /*
  * Called at every turn of the loop. A long time between two calls may mean that the whole

@@ -93,23 +93,23 @@ char *weir__plugin_find(const char *name)
     return s.found;
 }
 
-typedef struct text {
-    char *data;
+typedef struct folder_list {
+    char *text;
     size_t size;
-} text;
+} folder_list;
 
 static bool append_folder(const char *folder, void *arg)
 {
-    text *t = arg;
-    size_t used = strlen(t->data);
-    snprintf(t->data + used, t->size - used, "%s%s", used > 0 ? ", " : "", folder);
+    folder_list *t = arg;
+    size_t used = strlen(t->text);
+    snprintf(t->text + used, t->size - used, "%s%s", used > 0 ? ", " : "", folder);
     return true;
 }
 
-void weir__plugin_folders(char *data, size_t size)
+void weir__plugin_folders(char *text, size_t size)
 {
-    text t = {data, size};
-    data[0] = '\0';
+    folder_list t = {text, size};
+    text[0] = '\0';
     each_folder(append_folder, &t);
 }
 

@@ -310,6 +310,14 @@ weir_status weir_backend_find(const char *name, const weir_backend **backend, we
     return status;
 }
 
+weir_status weir_backend_parse_options(const weir_backend *backend, const weir_option *pairs,
+                                       weir_option_value *values, weir_error *err)
+{
+    char owner[80];
+    snprintf(owner, sizeof owner, "backend %s", backend->name);
+    return weir__option_parse(owner, backend->options, pairs, values, err);
+}
+
 static void load_found(const char *name, void *arg)
 {
     (void)arg;
@@ -354,17 +362,5 @@ void weir_backend_each(void (*visit)(const weir_backend *backend, const char *or
     entry **sorted = sorted_entries(&count);
     for (size_t i = 0; i < count; i++)
         visit(&sorted[i]->table, sorted[i]->origin, arg);
-    free(sorted);
-}
-
-void weir__backend_names(char *text, size_t size)
-{
-    size_t count;
-    entry **sorted = sorted_entries(&count);
-    text[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", sorted[i]->table.name);
-    }
     free(sorted);
 }

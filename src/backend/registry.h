@@ -18,9 +18,6 @@
 weir_status weir__backend_validate(const weir_backend *given, const char *origin,
                                    weir_backend *copy, weir_error *err);
 
-/* ", "-separated names of the registered backends, for messages. Any thread. */
-void weir__backend_names(char *text, size_t size);
-
 /* --- loader.c --- */
 
 /*

@@ -88,9 +88,10 @@ void job_verify_output(const char *broker, const char *output, const job_total *
 void job_verify_changelog(const char *broker, const char *changelog, const job_total *totals,
                           size_t count);
 
-/* Log lines of this process, seen by tests. log_expect starts over. */
+/* Log lines of this process, seen by tests. Each start is a new one. */
 void log_capture_start(void);
 bool log_captured(const char *event, const char *part);
+bool log_contains(const char *part);
 void log_capture_stop(void);
 
 #endif

@@ -245,6 +245,14 @@ bool log_captured(const char *event, const char *part)
     return found;
 }
 
+bool log_contains(const char *part)
+{
+    pthread_mutex_lock(&capture_lock);
+    bool found = capture && strstr(capture, part) != NULL;
+    pthread_mutex_unlock(&capture_lock);
+    return found;
+}
+
 void log_capture_stop(void)
 {
     weir_log_set(NULL, NULL);

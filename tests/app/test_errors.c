@@ -402,6 +402,62 @@ static void test_a_state_folder_that_can_not_be_made_is_told(void **state)
     fixture_end(f);
 }
 
+/* The disk is full when a checkpoint wants to write: nothing of it counts, nothing is lost. */
+static void test_a_full_disk_stops_the_job_and_loses_nothing(void **state)
+{
+    static const weir_option full[] = {{"fault.op", "write"},
+                                       {"fault.nth", "3"},
+                                       {"fault.times", "0"},
+                                       {"fault.error", "no_space"},
+                                       {NULL, NULL}};
+    for (int changelog = 0; changelog < 2; changelog++) {
+        test_fixture *f = fixture_make(state, 1);
+        weir_error err;
+        f->config.options.use_changelog = changelog;
+        f->config.options.error_policy = WEIR_ERROR_SKIP; /* not a matter of records */
+        f->config.options.commit_every = 30;
+        f->config.options.state_backend = "fault:rocksdb";
+        f->config.options.state_options = full;
+        fixture_send(f, 200);
+        assert_ends_with(&f->config, WEIR_NO_SPACE, &err);
+        assert_says(&err, f->dir);
+        f->config.options.state_backend = "rocksdb";
+        f->config.options.state_options = NULL;
+        test_job *job = job_start(&f->config);
+        fixture_wait_committed(f, 200);
+        job_stop(job);
+        fixture_verify(f, 1);
+        fixture_end(f);
+    }
+}
+
+/* Reads fail while records are processed: that stops the job under either policy. */
+static void test_a_failing_disk_skips_no_records(void **state)
+{
+    static const weir_option broken[] = {{"fault.op", "get"},
+                                         {"fault.nth", "50"},
+                                         {"fault.times", "0"},
+                                         {"fault.error", "io"},
+                                         {NULL, NULL}};
+    test_fixture *f = fixture_make(state, 1);
+    weir_error err;
+    f->config.options.error_policy = WEIR_ERROR_SKIP;
+    f->config.options.cache_bytes = 0;
+    f->config.options.commit_every = 10;
+    f->config.options.state_backend = "fault:rocksdb";
+    f->config.options.state_options = broken;
+    fixture_send(f, 400);
+    assert_ends_with(&f->config, WEIR_IO, &err);
+    assert_says(&err, "offset=");
+    f->config.options.state_backend = "rocksdb";
+    f->config.options.state_options = NULL;
+    test_job *job = job_start(&f->config);
+    fixture_wait_committed(f, 400);
+    job_stop(job);
+    fixture_verify(f, 1);
+    fixture_end(f);
+}
+
 int main(void)
 {
     if (!kafka_broker_available())
@@ -423,6 +479,8 @@ int main(void)
         cmocka_unit_test(test_a_locked_state_folder_is_told),
         cmocka_unit_test(test_a_lock_that_is_released_in_time_is_waited_for),
         cmocka_unit_test(test_a_state_folder_that_can_not_be_made_is_told),
+        cmocka_unit_test(test_a_full_disk_stops_the_job_and_loses_nothing),
+        cmocka_unit_test(test_a_failing_disk_skips_no_records),
     };
     return cmocka_run_group_tests(tests, kafka_broker_setup, kafka_broker_teardown);
 }

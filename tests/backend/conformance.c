@@ -82,7 +82,6 @@ weir_backend_iter *conf_iterate(conformance *c, weir_backend_cf *cf, const char 
     return status == WEIR_OK ? iter : NULL;
 }
 
-/* Appends "key=value " for up to `max` items; "!" and a number for a failure. */
 void conf_read_items(conformance *c, weir_backend_iter *iter, size_t max, char *out, size_t size)
 {
     size_t used = strlen(out);

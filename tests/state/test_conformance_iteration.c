@@ -149,8 +149,8 @@ static void test_changes_made_while_iterating_do_not_show(void **state)
             assert_ok(weir_iter_next(iter, &key, &value, &err), err);
             assert_true(weir_slice_equal(key, bytes(keys[reverse][i])));
             assert_int_not_equal(value.size, 0);
-            for (char c = 'a'; c <= 'g'; c++) {
-                char name[2] = {c, '\0'};
+            for (int c = 'a'; c <= 'g'; c++) {
+                char name[2] = {(char)c, '\0'};
                 if (c % 2 == 0)
                     delete_text(txn, name);
                 else

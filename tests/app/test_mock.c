@@ -1,0 +1,83 @@
+/*
+ * The application on librdkafka's mock cluster: works without Java and without a server, as
+ * the demo does.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support_fixture.h"
+
+#include <cmocka.h>
+
+static int setup(void **state)
+{
+    *state = kafka_mock_start(1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    kafka_mock_stop(*state);
+    return 0;
+}
+
+/* The mock cluster answers no CreateTopics, so the topics are there before. */
+static test_fixture *mock_fixture(const kafka_mock *mock, int partitions)
+{
+    static kafka_broker broker;
+    void *state = &broker;
+    snprintf(broker.bootstrap, sizeof(broker.bootstrap), "%s", mock->bootstrap);
+    test_fixture *fixture = fixture_make(&state, 0);
+    kafka_mock_create_topic((kafka_mock *)(uintptr_t)mock, fixture->source, partitions);
+    kafka_mock_create_topic((kafka_mock *)(uintptr_t)mock, fixture->output, partitions);
+    kafka_mock_create_topic((kafka_mock *)(uintptr_t)mock, fixture->changelog, partitions);
+    return fixture;
+}
+
+static void test_counts_are_exact_over_two_runs(void **state)
+{
+    test_fixture *f = mock_fixture(*state, 2);
+    for (int run = 0; run < 2; run++) {
+        fixture_send(f, 1000);
+        test_job *job = job_start(&f->config);
+        job_wait_records(job, 1000);
+        job_stop(job);
+    }
+    fixture_verify(f, 2);
+    fixture_end(f);
+}
+
+/* The commit is refused as by a group that has gone on without the member: nothing of the
+ * checkpoint counts, and the work is done once more. */
+static void test_a_fenced_commit_starts_the_tasks_anew(void **state)
+{
+    const kafka_mock *mock = *state;
+    test_fixture *f = mock_fixture(mock, 1);
+    f->config.options.commit_interval_ms = 3600 * 1000;
+    f->config.options.commit_every = 100;
+    fixture_send(f, 250);
+    rd_kafka_mock_push_request_errors(mock->cluster, 8 /* OffsetCommit */, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    log_capture_start();
+    test_job *job = job_start(&f->config);
+    fixture_wait_committed(f, 200);
+    job_stop(job);
+    assert_true(log_captured("checkpoint.fenced", "nothing of it counts"));
+    log_capture_stop();
+    fixture_verify(f, 1);
+    fixture_end(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts_are_exact_over_two_runs),
+        cmocka_unit_test(test_a_fenced_commit_starts_the_tasks_anew),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
