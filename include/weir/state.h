@@ -263,10 +263,12 @@ WEIR_API weir_status weir_partition_recovery_begin(weir_partition *partition,
                                                    const weir_topic_offset *start, size_t count,
                                                    bool *needed, weir_error *err);
 /*
- * Reads and applies records in bulk for about budget_ms, each batch with its offset
- * in the same atomic write: it may be stopped at any point and begun anew.
- * *done [out]: all read. progress [out] may be NULL. WEIR_TIMEOUT: the changelog
- * gave nothing for stall_ms (0: no bound), although it should.
+ * Reads records for about budget_ms (0: one read) and applies them in bulk, each batch
+ * with its offset in the same atomic write: it may be stopped at any point and begun
+ * anew. What was read is gathered over several steps until it makes a batch; a step that
+ * fails, and one with budget_ms 0, leaves all it has read in the database.
+ * *done [out]: all is read and written. progress [out] may be NULL. WEIR_TIMEOUT: the
+ * changelog gave nothing for stall_ms (0: no bound), although it should.
  */
 WEIR_API weir_status weir_partition_recovery_step(weir_partition *partition, int budget_ms,
                                                   int stall_ms, bool *done,

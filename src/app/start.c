@@ -203,6 +203,8 @@ static weir_status recover(weir__task *task, weir__task_store *store, int budget
         weir_partition_recovery_step(store->partition, budget_ms, STALL_MS, &done, &progress, err);
     if (status != WEIR_OK)
         return status;
+    if (progress.applied < store->applied)
+        store->applied = 0; /* it was begun anew, from an empty state */
     weir__count(&task->worker->recovered, (uint64_t)(progress.applied - store->applied));
     store->applied = progress.applied;
     store->skipped = progress.skipped;

@@ -1,7 +1,8 @@
 /*
- * Recovery: bringing a store partition up to date with its changelog, in bulk. Each
- * block of records that the changelog hands out becomes one atomic batch together with
- * the offset it reaches, so a recovery that is stopped anywhere goes on from there.
+ * Recovery: bringing a store partition up to date with its changelog, in bulk. What the
+ * changelog hands out is gathered, the last record of each key, until it is worth a batch;
+ * the batch goes to the database in key order, in one atomic write together with the offset
+ * it reaches. A recovery that is stopped anywhere goes on from the last batch.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,9 +12,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "state/update_cache.h"
 
-/* Records of one read, and so of one batch. */
+/* Records of one read. */
 #define BLOCK_RECORDS 4096u
+/* Gathered changes that make a batch. The larger, the more records of a key become one and
+ * the better the order of the batch suits the backend. */
+#define GATHER_BYTES ((size_t)24 << 20)
 /* Rebuilds in a row, each because records went away while it ran, before giving up. */
 #define MAX_REBUILDS       3
 #define LOG_INTERVAL_MS    2000
@@ -23,7 +28,8 @@
 struct weir__recovery {
     weir__recovery_rule rule;
     int64_t first;    /* the offset at which it began */
-    int64_t position; /* the next to read; all below is in the database */
+    int64_t position; /* the next to read; all below is gathered or in the database */
+    int64_t written;  /* all below is in the database */
     int64_t end;
     int64_t applied;
     int64_t skipped;
@@ -38,6 +44,7 @@ struct weir__recovery {
     int64_t logged_position;
 
     weir_cf cf; /* of the record before */
+    weir__update_cache gathered;
     weir_changelog_record records[BLOCK_RECORDS];
 };
 
@@ -46,7 +53,18 @@ void weir__recovery_free(weir__recovery *recovery)
     if (recovery == NULL)
         return;
     weir__recovery_rule_release(&recovery->rule);
+    weir__update_cache_release(&recovery->gathered);
     free(recovery);
+}
+
+/* Reading goes on at `position`, and what was gathered does not count. */
+static void restart_at(weir__recovery *recovery, int64_t position, int64_t end)
+{
+    weir__update_cache_reset(&recovery->gathered);
+    recovery->first = recovery->position = recovery->written = position;
+    recovery->logged_position = position;
+    recovery->end = end;
+    recovery->applied = recovery->skipped = 0;
 }
 
 /* ---------------------------------------------------------------------------
@@ -188,8 +206,8 @@ static weir_status handle_gap_midway(weir_partition *partition, weir__recovery *
     if (partition->changelog_offset == WEIR_OFFSET_NONE) {
         /* Nothing was taken yet: the same as if it had begun now. */
         warn_of_lost_beginning(partition, found.low);
-        recovery->first = recovery->position = recovery->logged_position = found.low;
-        recovery->end = found.high;
+        weir__recovery_rule_forget(&recovery->rule);
+        restart_at(recovery, found.low, found.high);
         return WEIR_OK;
     }
     if (recovery->rebuilds++ >= MAX_REBUILDS)
@@ -197,15 +215,18 @@ static weir_status handle_gap_midway(weir_partition *partition, weir__recovery *
                                      "recover: changelog %s loses records faster than they are "
                                      "read; its retention is too short for its size",
                                      changelog->name);
+    if (partition->gap_policy == WEIR_GAP_REBUILD) {
+        /* Must not be written onto a state that was cleared in part. */
+        weir__update_cache_reset(&recovery->gathered);
+        recovery->position = recovery->written;
+    }
     int64_t low;
     int64_t high;
     status = handle_gap(partition, &found, &low, &high, err);
     if (status != WEIR_OK)
         return status;
     weir__recovery_rule_forget(&recovery->rule);
-    recovery->first = recovery->position = recovery->logged_position = low;
-    recovery->end = high;
-    recovery->applied = recovery->skipped = 0;
+    restart_at(recovery, low, high);
     recovery->fresh = true;
     return WEIR_OK;
 }
@@ -256,6 +277,7 @@ static weir_status recovery_new(weir_partition *partition, const weir_topic_offs
         return status;
     }
     recovery->cf = WEIR_CF_DEFAULT;
+    weir__update_cache_init(&recovery->gathered);
     recovery->must_seek = true;
     recovery->began_ms = recovery->step_ended_ms = recovery->logged_ms = weir__now_ms();
     *created = recovery;
@@ -288,8 +310,7 @@ weir_status weir_partition_recovery_begin(weir_partition *partition, const weir_
         weir__recovery_free(recovery);
         return WEIR_OK;
     }
-    recovery->first = recovery->position = recovery->logged_position = position;
-    recovery->end = end;
+    restart_at(recovery, position, end);
     recovery->fresh = partition->changelog_offset == WEIR_OFFSET_NONE;
     log_start(partition, recovery);
     partition->recovery = recovery;
@@ -309,93 +330,119 @@ static weir_status bad_record(const weir_partition *partition, const weir_change
                                  (long long)record->offset, partition->changelog->name, what);
 }
 
-/* The family of a record, most often that of the record before. */
-static weir_status record_cf(weir_partition *partition, weir__recovery *recovery,
-                             const weir_changelog_record *record, weir_backend_cf **cf,
-                             weir_error *err)
+/* The family of a record, most often that of the record before, into recovery->cf. */
+static weir_status find_cf(weir_partition *partition, weir__recovery *recovery,
+                           const weir_changelog_record *record, weir_error *err)
 {
     if (record->cf == NULL || record->cf[0] == '\0')
         return bad_record(partition, record, "has no header __column_family__", err);
-    if (strcmp(partition->cfs[recovery->cf].name, record->cf) != 0) {
-        /* Weir's own offsets stand there; a record could only damage them. */
-        if (strcmp(record->cf, WEIR__CF_METADATA) == 0)
-            return bad_record(partition, record,
-                              "names the column family " WEIR__CF_METADATA ", which is local", err);
-        weir_status status = weir_partition_cf(partition, record->cf, &recovery->cf, err);
-        if (status != WEIR_OK)
-            return status;
-    }
-    *cf = partition->cfs[recovery->cf].handle;
+    if (strcmp(partition->cfs[recovery->cf].name, record->cf) == 0)
+        return WEIR_OK;
+    /* Weir's own offsets stand there; a record could only damage them. */
+    if (strcmp(record->cf, WEIR__CF_METADATA) == 0)
+        return bad_record(partition, record,
+                          "names the column family " WEIR__CF_METADATA ", which is local", err);
+    return weir_partition_cf(partition, record->cf, &recovery->cf, err);
+}
+
+/* Whether the record counts, by the rule. *apply [out]. */
+static weir_status decide(weir_partition *partition, weir__recovery *recovery,
+                          const weir_changelog_record *record, bool *apply, weir_error *err)
+{
+    weir_error inner;
+    weir_status status = weir__recovery_rule_decide(&recovery->rule, record->processed_offsets,
+                                                    record->processed_offsets_size, apply, &inner);
+    if (status == WEIR_CORRUPTED)
+        return weir__partition_error(
+            partition, status, err,
+            "recover: record at offset %lld of changelog %s has a malformed header "
+            "__processed_tp_offsets__: %s",
+            (long long)record->offset, partition->changelog->name, inner.message);
+    if (status != WEIR_OK)
+        return weir__partition_error(partition, status, err, "recover: %s", inner.message);
     return WEIR_OK;
 }
 
-/* Turns records[0…count) below the end into ops. *op_count and *skipped [out]. */
-static weir_status build_batch(weir_partition *partition, weir__recovery *recovery, size_t count,
-                               weir_backend_op *ops, size_t *op_count, int64_t *skipped,
-                               weir_error *err)
+static weir_status gather_record(weir_partition *partition, weir__recovery *recovery,
+                                 const weir_changelog_record *record, weir_error *err)
 {
-    *op_count = 0;
-    *skipped = 0;
-    for (size_t i = 0; i < count && recovery->records[i].offset < recovery->end; i++) {
-        const weir_changelog_record *record = &recovery->records[i];
-        bool apply;
-        weir_error inner;
-        weir_status status =
-            weir__recovery_rule_decide(&recovery->rule, record->processed_offsets,
-                                       record->processed_offsets_size, &apply, &inner);
-        if (status == WEIR_CORRUPTED)
-            return weir__partition_error(
-                partition, status, err,
-                "recover: record at offset %lld of changelog %s has a malformed header "
-                "__processed_tp_offsets__: %s",
-                (long long)record->offset, partition->changelog->name, inner.message);
-        if (status != WEIR_OK)
-            return weir__partition_error(partition, status, err, "recover: %s", inner.message);
-        if (!apply) {
-            (*skipped)++;
-            continue;
-        }
-        if (record->key.size > WEIR_KEY_MAX_SIZE)
-            return bad_record(partition, record, "has a key over 65535 bytes", err);
-        weir_backend_op *op = &ops[*op_count];
-        status = record_cf(partition, recovery, record, &op->cf, err);
-        if (status != WEIR_OK)
-            return status;
-        op->kind = record->is_tombstone ? WEIR_OP_DELETE : WEIR_OP_PUT;
-        op->reserved = 0;
-        op->key = record->key;
-        op->value = record->value;
-        (*op_count)++;
-    }
-    return WEIR_OK;
-}
-
-/* One batch: the records, the offset before `position`, and what is processed. */
-static weir_status apply_block(weir_partition *partition, weir__recovery *recovery, size_t count,
-                               int64_t position, weir_error *err)
-{
-    weir_backend_op *ops = weir__partition_ops(partition, count);
-    if (ops == NULL)
-        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
-    size_t op_count;
-    int64_t skipped;
-    weir_status status = build_batch(partition, recovery, count, ops, &op_count, &skipped, err);
+    bool apply;
+    weir_status status = decide(partition, recovery, record, &apply, err);
     if (status != WEIR_OK)
         return status;
+    if (!apply) {
+        recovery->skipped++;
+        return WEIR_OK;
+    }
+    if (record->key.size > WEIR_KEY_MAX_SIZE)
+        return bad_record(partition, record, "has a key over 65535 bytes", err);
+    status = find_cf(partition, recovery, record, err);
+    if (status != WEIR_OK)
+        return status;
+    status = weir__update_cache_set(&recovery->gathered, recovery->cf, record->key,
+                                    weir__record_hash(recovery->cf, record->key),
+                                    record->is_tombstone ? NULL : &record->value);
+    if (status != WEIR_OK)
+        return weir__partition_error(partition, status, err, "recover: out of memory");
+    recovery->applied++;
+    return WEIR_OK;
+}
+
+/* Takes records[0…count) below the end. After a failure the position is behind the last one
+ * that was taken, so that nothing is taken or counted twice. */
+static weir_status gather_block(weir_partition *partition, weir__recovery *recovery, size_t count,
+                                int64_t position, weir_error *err)
+{
+    for (size_t i = 0; i < count && recovery->records[i].offset < recovery->end; i++) {
+        const weir_changelog_record *record = &recovery->records[i];
+        weir_status status = gather_record(partition, recovery, record, err);
+        if (status != WEIR_OK)
+            return status;
+        recovery->position = record->offset + 1;
+    }
+    recovery->position = position;
+    return WEIR_OK;
+}
+
+static bool is_batch_due(const weir__recovery *recovery)
+{
+    return recovery->written < recovery->end &&
+           (recovery->position >= recovery->end ||
+            weir__update_cache_bytes(&recovery->gathered) >= GATHER_BYTES);
+}
+
+/* One batch: what was gathered, the offset before the position, and what is processed. After
+ * a failure all of it waits for the next attempt. */
+static weir_status write_batch(weir_partition *partition, weir__recovery *recovery, weir_error *err)
+{
+    weir__update_cache *gathered = &recovery->gathered;
+    weir_backend_op *ops = weir__partition_ops(partition, gathered->count);
+    if (ops == NULL)
+        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
+    weir__update_cache_sort(gathered, ops);
+    for (size_t i = 0; i < gathered->count; i++) {
+        const weir__update *update = gathered->updates[i];
+        ops[i] = (weir_backend_op){
+            .kind = update->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT,
+            .cf = partition->cfs[update->cf].handle,
+            .key = weir_slice_of(update->key, update->key_size),
+            .value = weir_slice_of(update->value, update->value_size),
+        };
+    }
 
     /* What is stored stays unless it is given. */
     const weir__offset_table *processed = &recovery->rule.processed;
     size_t processed_count = recovery->rule.processed_changed ? processed->count : 0;
-    status = weir__partition_write(partition, ops, op_count, position - 1, processed->items,
-                                   processed_count, err);
+    weir_status status =
+        weir__partition_write(partition, ops, gathered->count, recovery->position - 1,
+                              processed->items, processed_count, err);
     if (status != WEIR_OK)
         return status;
     if (partition->cache != NULL && weir__record_cache_count(partition->cache) > 0)
         weir__record_cache_clear(partition->cache);
     recovery->rule.processed_changed = false;
-    recovery->applied += (int64_t)op_count;
-    recovery->skipped += skipped;
-    recovery->position = position;
+    recovery->written = recovery->position;
+    weir__update_cache_reset(gathered);
     return WEIR_OK;
 }
 
@@ -452,11 +499,22 @@ static weir_status read_block(weir_partition *partition, weir__recovery *recover
     }
     if (position > recovery->end)
         position = recovery->end;
-    status = apply_block(partition, recovery, count, position, err);
+    status = gather_block(partition, recovery, count, position, err);
     if (status == WEIR_OK) {
         recovery->must_seek = false;
         recovery->idle_ms = 0;
     }
+    return status;
+}
+
+/* As read_block; after a failure, what came before it is kept, so that one who tries again and
+ * again gets on. */
+static weir_status read_on(weir_partition *partition, weir__recovery *recovery, int64_t timeout_ms,
+                           int stall_ms, weir_error *err)
+{
+    weir_status status = read_block(partition, recovery, timeout_ms, stall_ms, err);
+    if (status != WEIR_OK && recovery->written < recovery->position)
+        write_batch(partition, recovery, NULL); /* the failure to tell is the first one */
     return status;
 }
 
@@ -496,14 +554,19 @@ weir_status weir_partition_recovery_step(weir_partition *partition, int budget_m
     recovery->idle_ms += away < IDLE_STEP_LIMIT_MS ? away : IDLE_STEP_LIMIT_MS;
     weir_status status = WEIR_OK;
     do {
-        status = read_block(partition, recovery, deadline - now, stall_ms, err);
+        status = is_batch_due(recovery)
+                     ? write_batch(partition, recovery, err)
+                     : read_on(partition, recovery, deadline - now, stall_ms, err);
         if (status == WEIR_OK)
             log_progress(partition, recovery);
         now = weir__now_ms();
-    } while (status == WEIR_OK && recovery->position < recovery->end && now < deadline);
+    } while (status == WEIR_OK && recovery->written < recovery->end &&
+             (now < deadline || is_batch_due(recovery)));
+    if (status == WEIR_OK && budget_ms <= 0 && recovery->written < recovery->position)
+        status = write_batch(partition, recovery, err);
     recovery->step_ended_ms = now;
     fill_progress(partition, progress);
-    if (status == WEIR_OK && recovery->position >= recovery->end) {
+    if (status == WEIR_OK && recovery->written >= recovery->end) {
         log_done(partition, recovery);
         weir__recovery_free(recovery);
         partition->recovery = NULL;

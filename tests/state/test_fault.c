@@ -363,7 +363,7 @@ static void test_recovery_goes_on_after_any_call_of_the_backend_that_failed(void
         for (done = !needed; !done;) {
             int64_t before = weir_partition_changelog_offset(h->partition);
             weir_status status =
-                weir_partition_recovery_step(h->partition, 1000, 1000, &done, NULL, &err);
+                weir_partition_recovery_step(h->partition, 0, 1000, &done, NULL, &err);
             if (status != WEIR_OK) {
                 assert_int_equal(status, WEIR_NO_SPACE);
                 assert_names_place(&err);
