@@ -313,6 +313,7 @@ static weir_status changelog_read(weir_changelog *changelog, weir_changelog_reco
         status = start_reading(log, err);
     if (!status) {
         ssize_t fetched = rd_kafka_consume_batch_queue(log->queue, 0, log->batch, max);
+        weir__client_wake(&log->reader->client, fetched <= 0);
         /* With a timeout it would wait until the whole batch is full: only for the first. */
         if (fetched == 0 && timeout_ms > 0) {
             fetched = rd_kafka_consume_batch_queue(log->queue, timeout_ms, log->batch, 1);

@@ -32,6 +32,50 @@ void weir__client_redact(const weir__client *client, char *text)
     }
 }
 
+/* Wakes at most this often while records flow. */
+#define WAKE_MS 5
+
+/* What a call that changes nothing needs: the property as it stands. NULL: no memory. */
+static char *copy_property(rd_kafka_t *handle, const char *name)
+{
+    size_t size = 0;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(handle);
+    char *value = NULL;
+    if (rd_kafka_conf_get(conf, name, NULL, &size) == RD_KAFKA_CONF_OK && size > 0)
+        value = calloc(1, size);
+    else
+        return strdup("");
+    if (value && rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK)
+        value[0] = '\0';
+    return value;
+}
+
+static void prepare_wake(weir__client *client, weir__client_role role)
+{
+    if (rd_kafka_version() >= 0x02020000)
+        return;
+    if (role != WEIR__CLIENT_CONSUMER && role != WEIR__CLIENT_READER)
+        return;
+    client->username = copy_property(client->handle, "sasl.username");
+    client->password = copy_property(client->handle, "sasl.password");
+}
+
+/* Of all calls of librdkafka, setting the credentials (to what they are) is the one that wakes
+ * the threads of all brokers without asking a broker anything. */
+void weir__client_wake(weir__client *client, bool is_empty)
+{
+    if (!client->username || !client->password)
+        return;
+    int64_t now = weir__now_ms();
+    if (!is_empty && now - client->woken_ms < WAKE_MS)
+        return;
+    client->woken_ms = now;
+    rd_kafka_error_t *error =
+        rd_kafka_sasl_set_credentials(client->handle, client->username, client->password);
+    if (error)
+        rd_kafka_error_destroy(error);
+}
+
 static weir_log_level log_level(int syslog_level)
 {
     if (syslog_level <= 2)
@@ -41,10 +85,28 @@ static weir_log_level log_level(int syslog_level)
     return syslog_level <= 6 ? WEIR_LOG_INFO : WEIR_LOG_DEBUG;
 }
 
+/* The only way in which these versions tell: lines of debug=consumer,cgrp (properties.c). */
+static void note_membership(weir__client *client, const char *facility, const char *text)
+{
+    if (strcmp(facility, "JOINGROUP") == 0 && strstr(text, "Protocol cooperative-sticky"))
+        __atomic_store_n(&client->is_member, true, __ATOMIC_RELAXED);
+    else if (strcmp(facility, "SYNCGROUP") == 0 && strstr(text, "response: Success"))
+        __atomic_store_n(&client->has_assignment, true, __ATOMIC_RELAXED);
+}
+
+bool weir__client_may_destroy(const weir__client *client)
+{
+    return rd_kafka_version() >= 0x02030000 ||
+           !__atomic_load_n(&client->is_member, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&client->has_assignment, __ATOMIC_RELAXED);
+}
+
 static void on_log(const rd_kafka_t *handle, int syslog_level, const char *facility,
                    const char *text)
 {
-    const weir__client *client = handle ? rd_kafka_opaque(handle) : NULL;
+    weir__client *client = handle ? rd_kafka_opaque(handle) : NULL;
+    if (client && syslog_level == 7)
+        note_membership(client, facility, text);
     weir_log_level level = log_level(syslog_level);
     char event[64], message[1024];
     snprintf(event, sizeof event, "kafka.%s", facility);
@@ -216,6 +278,7 @@ weir_status weir__client_init(weir__client *client, weir__client_role role,
                      reason, sizeof reason);
     if (client->handle) {
         conf = NULL;
+        prepare_wake(client, role);
     } else {
         weir__client_redact(client, reason);
         status = weir_error_set(err, WEIR_INVALID, "the Kafka properties do not fit: %s", reason);
@@ -237,6 +300,8 @@ void weir__client_release(weir__client *client)
     for (size_t i = 0; i < client->secret_count; i++)
         free(client->secrets[i]);
     free(client->secrets);
+    free(client->username);
+    free(client->password);
     free(client->broker);
     pthread_mutex_destroy(&client->lock);
     memset(client, 0, sizeof *client);

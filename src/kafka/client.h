@@ -28,6 +28,13 @@ typedef struct weir__client {
     char **secrets; /* values that must not show up in any text */
     size_t secret_count;
 
+    /* For weir__client_may_destroy: the group has taken it in, and given it an assignment. */
+    bool is_member;
+    bool has_assignment;
+    char *username; /* of a consuming client of an old librdkafka: see weir__client_wake */
+    char *password;
+    int64_t woken_ms;
+
     pthread_mutex_t lock; /* for what follows: callbacks may come from several threads */
     char reason[512];     /* the latest error, redacted; "" if none */
     int64_t reason_ms;    /* when it was logged */
@@ -48,6 +55,20 @@ weir_status weir__client_configure(weir__client *client, rd_kafka_conf_t *conf,
                                    weir_error *err);
 /* Destroys the handle (a consumer closed before) and all else. A zeroed client is fine. */
 void weir__client_release(weir__client *client);
+
+/*
+ * Before 2.2, librdkafka's fetcher sleeps up to a second once its queue is full, however soon
+ * the queue is empty again; no setting changes that (2.2 brought fetch.queue.backoff.ms). This
+ * wakes it. Cheap: to be called for each batch that a consuming client takes, and with
+ * `is_empty` when a batch came out empty after others.
+ */
+void weir__client_wake(weir__client *client, bool is_empty);
+/*
+ * False: destroying the handle would abort the process. Up to version 2.2, librdkafka asserts
+ * that a member of a group has been given an assignment (cooperative-sticky), which is not so
+ * when it is closed in between. Such a handle is left to the end of the process.
+ */
+bool weir__client_may_destroy(const weir__client *client);
 
 /* Replaces every secret in the text by '*'. */
 void weir__client_redact(const weir__client *client, char *text);

@@ -74,6 +74,13 @@ weir_status weir__consumer_close(weir__consumer *consumer, weir_error *err)
         weir_error_set(err, status, "%s", consumer->failure.message);
     else if (code)
         status = weir__client_error(&consumer->client, code, "leaving the consumer group", err);
+    if (!weir__client_may_destroy(&consumer->client)) {
+        consumer->events = (weir__consumer_events){.arg = NULL};
+        weir_log(WEIR_LOG_DEBUG, "kafka.consumer",
+                 "closed before it was given an assignment; its "
+                 "memory is kept to the end of the process");
+        return status;
+    }
     rd_kafka_queue_io_event_enable(consumer->records, -1, NULL, 0);
     rd_kafka_queue_t *own = rd_kafka_queue_get_consumer(consumer->client.handle);
     if (own) {
@@ -273,6 +280,9 @@ weir_status weir__consumer_poll(weir__consumer *consumer, int timeout_ms, size_t
             if (fetched > 0)
                 status = take_batch(consumer, raw_count, raw_count + (size_t)fetched, count, err);
         }
+        if (!status && (*count > 0 || consumer->flowing))
+            weir__client_wake(&consumer->client, *count == 0);
+        consumer->flowing = *count > 0;
         if (status || *count > 0)
             break;
         weir__consumer_release(consumer); /* what held errors and stale records only */

@@ -41,6 +41,7 @@ struct weir__consumer {
     size_t capacity;
     weir__arena headers; /* of the current batch, for weir__message_headers */
 
+    bool flowing;       /* the last fetch gave records */
     bool joined;        /* has been assigned something: its credentials are good */
     weir_status failed; /* of a rebalance; told by the next poll */
     weir_error failure;

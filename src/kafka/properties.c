@@ -231,6 +231,11 @@ static weir_status set_defaults(rd_kafka_conf_t *conf, weir__client_role role,
         status = SET_OWN(conf, reader_settings, err);
     if (!status && role == WEIR__CLIENT_CONSUMER)
         status = SET_OWN(conf, group_settings, err);
+    if (!status && role == WEIR__CLIENT_CONSUMER && rd_kafka_version() < 0x02030000) {
+        /* For weir__client_may_destroy. */
+        static const setting debug[] = {{"debug", "consumer,cgrp", false}};
+        status = SET_OWN(conf, debug, err);
+    }
     if (!status && role == WEIR__CLIENT_CONSUMER) {
         const char *reset = config->auto_offset_reset ? config->auto_offset_reset : "latest";
         setting own[] = {{"auto.offset.reset", reset, false}};

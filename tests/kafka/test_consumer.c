@@ -251,6 +251,25 @@ static void test_pause_seek_and_resume_lose_and_repeat_nothing(void **state)
     leave(&self);
 }
 
+/* An old librdkafka sleeps for a second each time its queue was full: 16 times here. */
+static void test_full_fetch_queue_does_not_stall_the_consumer(void **state)
+{
+    static const weir_option properties[] = {{"queued.min.messages", "1000"}, {NULL, NULL}};
+    kafka_broker *broker = *state;
+    member self = {.resume = true};
+    const char *topic = kafka_unique("full");
+    kafka_create_topic(broker->bootstrap, topic, 1, NULL);
+    kafka_fill(broker->bootstrap, topic, 0, 400000);
+    join(&self, broker->bootstrap, topic, topic, properties);
+    poll_until_owned(&self, NULL, 1, 0);
+    int64_t begin = weir__now_ms();
+    while (self.records < 400000 && weir__now_ms() - begin < WAIT_MS)
+        poll_once(&self, 100, 100);
+    assert_int_equal(self.records, 400000);
+    assert_in_range(weir__now_ms() - begin, 0, 8000);
+    leave(&self);
+}
+
 static void test_seek_right_after_the_assignment_decides_where_it_begins(void **state)
 {
     kafka_broker *broker = *state;
@@ -468,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_records_come_in_batches_with_all_their_parts),
         cmocka_unit_test(test_new_partitions_start_paused_at_the_committed_offset),
         cmocka_unit_test(test_pause_seek_and_resume_lose_and_repeat_nothing),
+        cmocka_unit_test(test_full_fetch_queue_does_not_stall_the_consumer),
         cmocka_unit_test(test_seek_right_after_the_assignment_decides_where_it_begins),
         cmocka_unit_test(test_positions_of_partitions_that_are_not_assigned_are_refused),
         cmocka_unit_test(test_committed_offsets_and_watermarks_are_the_brokers),

@@ -62,8 +62,8 @@ static void copy_line(char *out, size_t size, const char *line, const char *name
 static bool run_start(kafka_broker *broker, const char *arguments)
 {
     char command[4096], line[512], pid[32] = "";
-    snprintf(command, sizeof command, "%s start --dir '%s' --watch %ld %s", SCRIPT, broker->dir,
-             (long)getpid(), arguments);
+    snprintf(command, sizeof command, "%s start --dir '%s' --watch %ld --remove %s", SCRIPT,
+             broker->dir, (long)getpid(), arguments);
     FILE *output = popen(command, "r");
     if (!output)
         return false;
