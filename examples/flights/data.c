@@ -17,7 +17,7 @@ static const char header[] =
     "time_hour,minute,dep_delay,carrier,flight,tailnum,origin,dest,distance";
 
 /* The whole file, decompressed, with a NUL behind it. NULL: failed, and said so. */
-static char *read_text(const char *path)
+static char *read_text(const char *path, size_t *text_size)
 {
     char *packed = NULL, *text = NULL;
     const char *problem = NULL;
@@ -48,6 +48,7 @@ static char *read_text(const char *path)
         goto done;
     }
     text[written] = '\0';
+    *text_size = written;
 done:
     fclose(file);
     free(packed);
@@ -94,17 +95,16 @@ static bool parse_flight(char *fields[COLUMNS], int32_t row, demo_flight *out)
     return true;
 }
 
-static bool parse_text(const char *path, flight_data *data)
+static bool parse_text(const char *path, flight_data *data, size_t text_size)
 {
-    char *line = data->text;
+    char *line = data->text, *end = line + text_size;
     size_t capacity = 0;
     int32_t row = -1; /* the header */
-    while (*line != '\0') {
-        char *next = strchr(line, '\n');
-        if (next != NULL)
-            *next++ = '\0';
-        else
-            next = line + strlen(line);
+    while (line < end) {
+        char *newline = memchr(line, '\n', (size_t)(end - line));
+        char *next = newline != NULL ? newline + 1 : end;
+        if (newline != NULL)
+            *newline = '\0';
         char *fields[COLUMNS];
         if (row < 0 ? strcmp(line, header) != 0 : !split(line, fields)) {
             fprintf(stderr, "%s: line %d is not as expected\n", path, (int)row + 2);
@@ -171,10 +171,11 @@ static bool sum_up(flight_data *data)
 bool flight_data_load(const char *path, flight_data *data)
 {
     *data = (flight_data){0};
-    data->text = read_text(path);
+    size_t text_size = 0;
+    data->text = read_text(path, &text_size);
     if (data->text == NULL)
         return false;
-    if (!parse_text(path, data)) {
+    if (!parse_text(path, data, text_size)) {
         flight_data_free(data);
         return false;
     }

@@ -219,7 +219,8 @@ typedef struct weir_backend_iter_args {
 /* ---------------------------------------------------------------------------
  * The method table
  *
- * Keys are 0 to 65,535 bytes, values 0 to 2^31−1 bytes, both any bytes; the
+ * Keys are 0 to 65,535 bytes (a backend without WEIR_CAP_COLUMN_FAMILIES should take two more,
+ * for the host's prefix, or says WEIR_TOO_LARGE), values 0 to 2^31−1 bytes, both any bytes; the
  * order is that of unsigned bytes, a prefix before what it begins.
  * ------------------------------------------------------------------------- */
 
@@ -399,8 +400,8 @@ WEIR_API weir_status weir_backend_find(const char *name, const weir_backend **ba
  * Any thread.
  */
 WEIR_API weir_status weir_backend_parse_options(const weir_backend *backend,
-                                                const weir_option *pairs,
-                                                weir_option_value *values, weir_error *err);
+                                                const weir_option *pairs, weir_option_value *values,
+                                                weir_error *err);
 
 /* Calls visit for each registered or findable backend, by name. Any thread. */
 WEIR_API void weir_backend_each(void (*visit)(const weir_backend *backend, const char *origin,

@@ -164,13 +164,46 @@ static weir_status emulate_get(weir_backend_db *db, weir_backend_cf *cf,
     return status;
 }
 
+/* Prefixes the keys, for a backend that reads several at once. */
+static weir_status multi_get_prefixed(weir_backend_db *db, weir_backend_cf *cf,
+                                      weir_backend_snapshot *snapshot, const weir_slice *keys,
+                                      size_t count, weir_backend_value *values,
+                                      weir_status *statuses, weir_error *err)
+{
+    size_t size = count * sizeof *keys;
+    for (size_t i = 0; i < count; i++)
+        size += keys[i].size + WEIR__CF_PREFIX_SIZE;
+    /* Not in a buffer of the database: readers may run in several threads. */
+    weir_slice *prefixed = malloc(size > 0 ? size : 1);
+    if (prefixed == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            values[i] = (weir_backend_value){NULL, 0, NULL};
+            statuses[i] = WEIR_NO_MEMORY;
+        }
+        return weir__emulation_fail(db, WEIR_NO_MEMORY, "no memory for keys", err);
+    }
+    uint8_t *at = (uint8_t *)(prefixed + count);
+    for (size_t i = 0; i < count; i++) {
+        put_key(at, cf, keys[i]);
+        prefixed[i] = weir_slice_of(at, keys[i].size + WEIR__CF_PREFIX_SIZE);
+        at += prefixed[i].size;
+    }
+    weir_status status = db->inner->multi_get(db->inner_db, db->inner_cf, snapshot, prefixed, count,
+                                              values, statuses, err);
+    free(prefixed);
+    return status;
+}
+
 static weir_status emulate_multi_get(weir_backend_db *db, weir_backend_cf *cf,
                                      weir_backend_snapshot *snapshot, const weir_slice *keys,
                                      size_t count, weir_backend_value *values,
                                      weir_status *statuses, weir_error *err)
 {
-    if (db->has_families && db->inner->multi_get != NULL)
-        return db->inner->multi_get(db->inner_db, cf, snapshot, keys, count, values, statuses, err);
+    if (db->inner->multi_get != NULL)
+        return db->has_families
+                   ? db->inner->multi_get(db->inner_db, cf, snapshot, keys, count, values, statuses,
+                                          err)
+                   : multi_get_prefixed(db, cf, snapshot, keys, count, values, statuses, err);
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < count; i++) {
         statuses[i] = emulate_get(db, cf, snapshot, keys[i], &values[i], err);
@@ -193,11 +226,9 @@ static weir_status translate_ops(weir_backend_db *db, const weir_backend_op *ops
 {
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        if (ops[i].key.size + WEIR__CF_PREFIX_SIZE > KEY_MAX_SIZE)
-            return weir__emulation_fail(db, WEIR_TOO_LARGE,
-                                        "a key has more than 65533 bytes, which is the limit on a "
-                                        "backend without column families",
-                                        err);
+        /* With its prefix it is longer than keys need be; a backend that can't take it says so. */
+        if (ops[i].key.size > KEY_MAX_SIZE)
+            return weir__emulation_fail(db, WEIR_TOO_LARGE, "a key has more than 65535 bytes", err);
         bytes += ops[i].key.size + WEIR__CF_PREFIX_SIZE;
     }
     if (count > db->ops_capacity) {

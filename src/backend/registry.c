@@ -255,6 +255,15 @@ static weir_status load(const char *path, const char *wanted, entry **found, wei
     return status;
 }
 
+/* Plugins of Weir itself are left out of a build that lacks their tools. */
+static const char *hint_for(const char *name)
+{
+    if (strcmp(name, "slatedb") == 0)
+        return ". The backend slatedb is not built: install cargo 1.91 or newer (rustup.rs) and "
+               "build Weir with -DWEIR_WITH_SLATEDB=ON";
+    return "";
+}
+
 static weir_status find(const char *name, entry **found, weir_error *err)
 {
     *found = NULL;
@@ -281,8 +290,8 @@ static weir_status find(const char *name, entry **found, weir_error *err)
     weir__plugin_folders(folders, sizeof folders);
     return weir_error_set(err, WEIR_NOT_FOUND,
                           "there is no backend '%s': it is none of those registered (%s), and "
-                          "there is no libweir_%s.so in %s",
-                          name, known, name, folders);
+                          "there is no libweir_%s.so in %s%s",
+                          name, known, name, folders, hint_for(name));
 }
 
 /* ---------------------------------------------------------------- public side */

@@ -98,14 +98,14 @@ expect_refused include/weir/bad.h '"base/json.h"' \
     'a public header includes public headers, as <weir/...>'
 expect_refused include/weir/bad.h '<librdkafka/rdkafka.h>' \
     'a public header includes <weir/...> and the C library'
-for folder in tools python examples/flights; do
+for folder in kit tools python examples/flights; do
     expect_refused "$folder/bad.c" '"base/json.h"' \
         'only public headers, as <weir/...>, and files of this folder'
 done
 
 # And in the real tree: one bad line among all others.
 rm -rf "${work:?}"/*
-for folder in include src tests bench examples fuzz tools python; do
+for folder in include src tests bench examples fuzz kit tools python; do
     if [ -d "$root/$folder" ]; then
         cp -r "$root/$folder" "$work/"
     fi

@@ -208,6 +208,7 @@ void job_verify_changelog(const char *broker, const char *changelog, const job_t
 static pthread_mutex_t capture_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *capture;
 static size_t capture_size;
+static weir_log_level level_before;
 
 static void on_log(weir_log_level level, const char *event, const char *message, void *arg)
 {
@@ -226,6 +227,9 @@ void log_capture_start(void)
     capture = calloc(1, CAPTURE_SIZE + 1);
     capture_size = 0;
     pthread_mutex_unlock(&capture_lock);
+    /* Whatever WEIR_LOG says. */
+    level_before = weir_log_get_level();
+    weir_log_set_level(WEIR_LOG_INFO);
     weir_log_set(on_log, NULL);
 }
 
@@ -256,6 +260,7 @@ bool log_contains(const char *part)
 void log_capture_stop(void)
 {
     weir_log_set(NULL, NULL);
+    weir_log_set_level(level_before);
     pthread_mutex_lock(&capture_lock);
     free(capture);
     capture = NULL;

@@ -1,14 +1,14 @@
 /*
- * What every backend must show, as a library of checks over weir/backend.h. It knows no
- * test framework and nothing of Weir's inside: who runs it hands in an open, empty database
- * and says how to open it anew.
+ * The checks of the conformance kit (kit/kit.h) on a database of the host: a complete table, in
+ * which what the backend lacks is emulated. Checks that are about the bare backend, or that kill
+ * a process, are passed over; tests/tools/test_kit.sh runs these.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef TESTS_BACKEND_CONFORMANCE_H
 #define TESTS_BACKEND_CONFORMANCE_H
 
-#include <weir/backend.h>
+#include <kit/kit.h>
 
 typedef struct conformance conformance;
 
@@ -19,17 +19,14 @@ struct conformance {
     /* Closes the database and opens it again at the same place: sets db. */
     weir_status (*reopen)(conformance *subject);
     void *arg; /* for reopen */
-    /* Room for seeds: the same one gives the same run. */
+    /* Not 0; the same one gives the same run. */
     uint64_t seed;
-    char failure[512]; /* filled by a check that returns false */
+    char failure[KIT_NOTE_SIZE]; /* filled by a check that returns false */
 };
 
-typedef struct conformance_case {
-    const char *name; /* what is shown, as a sentence in snake case */
-    bool (*run)(conformance *subject);
-} conformance_case;
+typedef kit_check conformance_case;
 
-/* Each needs a database of its own. Ended by a NULL name. */
-extern const conformance_case conformance_cases[];
+/* Runs a check of the kit (kit_check_at); each needs a database of its own. */
+bool conformance_run(const conformance_case *check, conformance *subject);
 
 #endif

@@ -52,7 +52,7 @@ static void run_check(void **state)
     s->folder = fixture_folder();
     s->database = fixture_open(s->spec, fixture_path(s->folder, "db"), NULL);
     point_to(&c, s);
-    bool is_right = s->check->run(&c);
+    bool is_right = conformance_run(s->check, &c);
     fixture_close(s->database);
     fixture_remove(s->folder);
     if (!is_right)
@@ -61,10 +61,7 @@ static void run_check(void **state)
 
 static size_t case_count(void)
 {
-    size_t count = 0;
-    while (conformance_cases[count].name != NULL)
-        count++;
-    return count;
+    return kit_check_count();
 }
 
 int main(void)
@@ -82,7 +79,7 @@ int main(void)
     for (size_t i = 0; i < count; i++) {
         char *name;
         subjects[i].spec = specs[i / case_count()];
-        subjects[i].check = &conformance_cases[i % case_count()];
+        subjects[i].check = kit_check_at(i % case_count());
         if (asprintf(&name, "%s: %s", subjects[i].spec, subjects[i].check->name) < 0)
             return 1;
         tests[i].name = name;

@@ -396,7 +396,7 @@ static void test_reverse_reading_by_blocks_reads_each_item_twice_at_most(void **
     fixture_close(database);
 }
 
-static void test_key_that_no_longer_fits_with_its_prefix_is_told(void **state)
+static void test_key_that_the_backend_does_not_take_with_its_prefix_is_told(void **state)
 {
     (void)state;
     weir__database *database = fixture_open("poor", "", NULL);
@@ -410,7 +410,7 @@ static void test_key_that_no_longer_fits_with_its_prefix_is_told(void **state)
     const weir_backend *backend = weir__database_backend(database);
     assert_int_equal(backend->write(weir__database_handle(database), &op, 1, 0, &err),
                      WEIR_TOO_LARGE);
-    assert_tells(&err, "65533");
+    assert_tells(&err, "65535");
     free(key);
     fixture_close(database);
 }
@@ -429,7 +429,7 @@ int main(void)
         TEST(test_failed_write_of_the_catalogue_makes_no_family),
         TEST(test_going_back_without_seek_and_snapshots_needs_an_unchanged_database),
         TEST(test_reverse_reading_by_blocks_reads_each_item_twice_at_most),
-        TEST(test_key_that_no_longer_fits_with_its_prefix_is_told),
+        TEST(test_key_that_the_backend_does_not_take_with_its_prefix_is_told),
     };
     return cmocka_run_group_tests_name("backend emulation", tests, NULL, NULL);
 }

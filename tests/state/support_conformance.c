@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/plugins.h"
+
 typedef struct subject {
     const char *name;
     const char *backend;
@@ -23,6 +25,8 @@ static subject subjects[] = {
     {"trace:rocksdb", "trace:rocksdb", NULL},
     {"fault:memory", "fault:memory", NULL},
     {"fault:trace:rocksdb", "fault:trace:rocksdb", NULL},
+    {"lmdb", "lmdb", NULL},
+    {"slatedb", "slatedb", NULL},
 };
 
 const weir_slice no_prefix = {NULL, 0};
@@ -81,6 +85,10 @@ int conformance_run(const conformance_case *cases, size_t count)
     struct CMUnitTest *tests = calloc(count, sizeof(*tests));
     assert_non_null(tests);
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+        const char *backend = subjects[i].backend;
+        if ((strcmp(backend, "slatedb") == 0 || strcmp(backend, "lmdb") == 0) &&
+            !test_plugin_is_built(backend))
+            continue;
         for (size_t j = 0; j < count; j++) {
             struct CMUnitTest test = {cases[j].name, cases[j].run, setup, teardown, &subjects[i]};
             memcpy(&tests[j], &test, sizeof(test));

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const backends[] = {"memory", "rocksdb", "trace:rocksdb"};
+#include "support/plugins.h"
 
-#define BACKENDS (sizeof backends / sizeof *backends)
+/* The last ones only where they are built. */
+static const char *const all_backends[] = {"memory", "rocksdb", "trace:rocksdb", "lmdb", "slatedb"};
+#define BACKENDS_MAX  (sizeof all_backends / sizeof *all_backends)
+#define PLUGINS_BEGIN 3
 
 static int setup(void **state)
 {
@@ -36,11 +39,16 @@ int matrix_run(const char *group, const matrix_test *tests, size_t count)
 {
     if (!getenv("WEIR_LOG"))
         weir_log_set_level(WEIR_LOG_WARN);
-    struct CMUnitTest *cases = calloc(count * BACKENDS, sizeof *cases);
-    char *names = calloc(count * BACKENDS, 256);
+    const char *backends[BACKENDS_MAX];
+    size_t backend_count = 0;
+    for (size_t i = 0; i < BACKENDS_MAX; i++)
+        if (i < PLUGINS_BEGIN || test_plugin_is_built(all_backends[i]))
+            backends[backend_count++] = all_backends[i];
+    struct CMUnitTest *cases = calloc(count * backend_count, sizeof *cases);
+    char *names = calloc(count * backend_count, 256);
     if (!cases || !names)
         return 1;
-    for (size_t i = 0; i < count * BACKENDS; i++) {
+    for (size_t i = 0; i < count * backend_count; i++) {
         const matrix_test *test = &tests[i % count];
         snprintf(names + i * 256, 256, "%s [%s]", test->name, backends[i / count]);
         cases[i] = (struct CMUnitTest){
@@ -51,7 +59,7 @@ int matrix_run(const char *group, const matrix_test *tests, size_t count)
             .initial_state = (void *)(uintptr_t)backends[i / count],
         };
     }
-    int failed = _cmocka_run_group_tests(group, cases, count * BACKENDS, NULL, NULL);
+    int failed = _cmocka_run_group_tests(group, cases, count * backend_count, NULL, NULL);
     free(cases);
     free(names);
     return failed;

@@ -1,5 +1,6 @@
 /*
- * Runs each test once for every backend: memory, rocksdb, and rocksdb behind a decorator.
+ * Runs each test once for every backend: memory, rocksdb, rocksdb behind a decorator, and the
+ * plugins lmdb and slatedb where they are built.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

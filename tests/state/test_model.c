@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "state/support_harness.h"
+#include "support/plugins.h"
 
 #define OPERATIONS 100000
 #define FAMILIES   3
@@ -454,6 +455,22 @@ MODEL_TEST(rocksdb, 2)
 MODEL_TEST(memory, 3)
 MODEL_TEST(rocksdb, 3)
 
+static void test_lmdb_agrees_with_the_model(void **state)
+{
+    (void)state;
+    if (!test_plugin_is_built("lmdb"))
+        skip();
+    run_seeds("lmdb", 1);
+}
+
+static void test_slatedb_agrees_with_the_model(void **state)
+{
+    (void)state;
+    if (!test_plugin_is_built("slatedb"))
+        skip();
+    run_seeds("slatedb", 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_2),
         cmocka_unit_test(test_memory_agrees_with_the_model_3),
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_3),
+        cmocka_unit_test(test_lmdb_agrees_with_the_model),
+        cmocka_unit_test(test_slatedb_agrees_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

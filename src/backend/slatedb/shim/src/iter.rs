@@ -1,0 +1,149 @@
+//! Iterators hand over blocks of items, so that the runtime is entered once for many.
+//!
+//! A block is one buffer: for each item the sizes of key and value (4 bytes each, native order)
+//! and their bytes.
+//!
+//! SPDX-License-Identifier: Apache-2.0
+
+use std::ops::Bound;
+
+use slatedb::config::ScanOptions;
+use slatedb::{DbIterator, IterationOrder};
+
+use crate::error::{guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use crate::runtime::{block_on, enter};
+use crate::{Engine, Handle, Slice, Snapshot};
+
+const FIRST_BLOCK_ITEMS: usize = 16;
+const BLOCK_ITEMS: usize = 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// From an object store, several blocks come with one request. From a local folder or a cache, a
+/// block is read by the caller's own thread, without waiting for another's.
+const READ_AHEAD_REMOTE: usize = 256 * 1024;
+const READ_AHEAD_LOCAL: usize = 1;
+
+pub struct Iter {
+    inner: DbIterator,
+    block: Vec<u8>,
+    items: usize,
+    ended: bool,
+}
+
+/// Lower inclusive, upper exclusive.
+#[repr(C)]
+pub struct Range {
+    lower: Slice,
+    upper: Slice,
+    has_lower: bool,
+    has_upper: bool,
+    reverse: bool,
+}
+
+async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result<DbIterator, Fail> {
+    let bound = |has: bool, of: fn(&'static [u8]) -> Bound<&'static [u8]>, slice: Slice| {
+        if has {
+            of(unsafe { slice.bytes() })
+        } else {
+            Bound::Unbounded
+        }
+    };
+    let bounds = (
+        bound(range.has_lower, Bound::Included, range.lower),
+        bound(range.has_upper, Bound::Excluded, range.upper),
+    );
+    let order = if range.reverse {
+        IterationOrder::Descending
+    } else {
+        IterationOrder::Ascending
+    };
+    let options = ScanOptions {
+        order,
+        cache_blocks: true,
+        read_ahead_bytes: if db.is_remote {
+            READ_AHEAD_REMOTE
+        } else {
+            READ_AHEAD_LOCAL
+        },
+        ..ScanOptions::default()
+    };
+    Ok(match (snapshot, db.engine()?) {
+        (Some(snapshot), _) => snapshot.scan_with_options(bounds, &options).await?,
+        (None, Engine::Writer(db)) => db.scan_with_options(bounds, &options).await?,
+        (None, Engine::Reader(reader)) => reader.scan_with_options(bounds, &options).await?,
+    })
+}
+
+/// # Safety
+/// See `shim.h`; the same holds for every function below.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_iter_open(
+    db: *const Handle,
+    snapshot: *const Snapshot,
+    range: *const Range,
+    iter: *mut *mut Iter,
+    error: *mut ShimError,
+) -> i32 {
+    guard_read(error, || {
+        let inner = block_on(scan(&*db, snapshot.as_ref(), &*range))?;
+        *iter = Box::into_raw(Box::new(Iter {
+            inner,
+            block: Vec::new(),
+            items: FIRST_BLOCK_ITEMS,
+            ended: false,
+        }));
+        Ok(KIND_OK)
+    })
+}
+
+/// The next block, borrowed until the next call; `KIND_NOT_FOUND` at the end.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_iter_block(
+    iter: *mut Iter,
+    block: *mut Slice,
+    error: *mut ShimError,
+) -> i32 {
+    guard_read(error, || {
+        let iter = &mut *iter;
+        iter.block.clear();
+        if !iter.ended {
+            block_on(fill(iter))?;
+            iter.items = (iter.items * 4).min(BLOCK_ITEMS);
+        }
+        *block = Slice {
+            data: iter.block.as_ptr(),
+            size: iter.block.len(),
+        };
+        Ok(if iter.block.is_empty() {
+            KIND_NOT_FOUND
+        } else {
+            KIND_OK
+        })
+    })
+}
+
+async fn fill(iter: &mut Iter) -> Result<(), slatedb::Error> {
+    for _ in 0..iter.items {
+        let Some(item) = iter.inner.next().await? else {
+            iter.ended = true;
+            break;
+        };
+        let block = &mut iter.block;
+        block.extend_from_slice(&(item.key.len() as u32).to_ne_bytes());
+        block.extend_from_slice(&(item.value.len() as u32).to_ne_bytes());
+        block.extend_from_slice(&item.key);
+        block.extend_from_slice(&item.value);
+        if block.len() >= BLOCK_BYTES {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_iter_close(iter: *mut Iter) {
+    if !iter.is_null() {
+        let _entered = enter();
+        drop(Box::from_raw(iter));
+    }
+}

@@ -1,0 +1,318 @@
+//! What C lacks to use SlateDB: a handful of blocking `extern "C"` functions over the crate.
+//!
+//! Contracts stand in `shim.h`. Everything that is not SlateDB itself (options, locking, column
+//! families, logging, recreation) is done by the C side. No panic crosses the border: each
+//! function catches it and answers `KIND_PANIC`.
+//!
+//! SPDX-License-Identifier: Apache-2.0
+
+mod error;
+mod iter;
+mod open;
+mod runtime;
+mod seal;
+mod store;
+
+use std::ffi::{c_char, c_void, CStr};
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use slatedb::config::{FlushOptions, FlushType};
+use slatedb::{Db, DbReader, DbSnapshot, WriteBatch};
+
+use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use runtime::block_on;
+
+/// Borrowed bytes; `data` may be null when `size` is 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Slice {
+    pub data: *const u8,
+    pub size: usize,
+}
+
+impl Slice {
+    /// # Safety
+    /// `data` points to `size` bytes that outlive `'a`, or `size` is 0.
+    unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.size == 0 {
+            &[]
+        } else {
+            std::slice::from_raw_parts(self.data, self.size)
+        }
+    }
+}
+
+/// The layout of weir_backend_value: bytes handed out without a copy; `owner` keeps them alive
+/// until `weir_slate_value_release`.
+#[repr(C)]
+pub struct Value {
+    pub data: *const u8,
+    pub size: usize,
+    pub owner: *mut Bytes,
+}
+
+/// The layout of weir_backend_op, so that a batch crosses the border as it is. The column family
+/// is part of the key by the time it comes here.
+#[repr(C)]
+pub struct Op {
+    kind: u32,
+    reserved: u32,
+    cf: *mut c_void,
+    key: Slice,
+    value: Slice,
+}
+
+const OP_PUT: u32 = 1;
+
+/// The one writer of a location, or a reader that changes nothing there.
+pub enum Engine {
+    Writer(Db),
+    Reader(DbReader),
+}
+
+/// A database.
+pub struct Handle {
+    engine: Engine,
+    is_remote: bool,
+    failed: OnceLock<Fail>,
+}
+
+impl Handle {
+    fn new(engine: Engine, is_remote: bool) -> Self {
+        Handle {
+            engine,
+            is_remote,
+            failed: OnceLock::new(),
+        }
+    }
+
+    fn failed(&self) -> Option<&Fail> {
+        self.failed.get()
+    }
+
+    /// What can be read, unless a write has failed: nothing of that may be seen, but SlateDB
+    /// holds it in memory already when it turns out that it can't be stored.
+    fn engine(&self) -> Result<&Engine, Fail> {
+        match self.failed() {
+            None => Ok(&self.engine),
+            Some(fail) => Err(fail.clone()),
+        }
+    }
+
+    fn writer(&self) -> Result<&Db, Fail> {
+        match self.engine()? {
+            Engine::Writer(db) => Ok(db),
+            Engine::Reader(_) => Err(Fail::unsupported("the database is open for reading only")),
+        }
+    }
+}
+
+pub type Snapshot = Arc<DbSnapshot>;
+
+unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fail> {
+    CStr::from_ptr(text)
+        .to_str()
+        .map_err(|_| Fail::invalid("a path or an option is not UTF-8"))
+}
+
+async fn read(
+    engine: &Engine,
+    snapshot: Option<&Snapshot>,
+    key: &[u8],
+) -> Result<Option<Bytes>, slatedb::Error> {
+    match (snapshot, engine) {
+        (Some(snapshot), _) => snapshot.get(key).await,
+        (None, Engine::Writer(db)) => db.get(key).await,
+        (None, Engine::Reader(reader)) => reader.get(key).await,
+    }
+}
+
+fn hand_out(value: Bytes) -> Value {
+    let (data, size) = (value.as_ptr(), value.len());
+    Value {
+        data,
+        size,
+        owner: Box::into_raw(Box::new(value)),
+    }
+}
+
+/// # Safety
+/// See `shim.h`; the same holds for every function below.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_get(
+    db: *const Handle,
+    snapshot: *const Snapshot,
+    key: Slice,
+    value: *mut Value,
+    error: *mut ShimError,
+) -> i32 {
+    guard_read(error, || {
+        match block_on(read((*db).engine()?, snapshot.as_ref(), key.bytes()))? {
+            Some(found) => {
+                *value = hand_out(found);
+                Ok(KIND_OK)
+            }
+            None => Ok(KIND_NOT_FOUND),
+        }
+    })
+}
+
+/// Reads all keys at once: what has to come from storage is fetched side by side.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_multi_get(
+    db: *const Handle,
+    snapshot: *const Snapshot,
+    keys: *const Slice,
+    count: usize,
+    values: *mut Value,
+    error: *mut ShimError,
+) -> i32 {
+    guard_read(error, || {
+        let engine = (*db).engine()?;
+        let keys = std::slice::from_raw_parts(keys, count);
+        let reads = keys
+            .iter()
+            .map(|key| read(engine, snapshot.as_ref(), key.bytes()));
+        let found = block_on(futures::future::try_join_all(reads))?;
+        for (i, value) in found.into_iter().enumerate() {
+            if let Some(value) = value {
+                *values.add(i) = hand_out(value);
+            }
+        }
+        Ok(KIND_OK)
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_value_release(owner: *mut Bytes) {
+    if !owner.is_null() {
+        drop(Box::from_raw(owner));
+    }
+}
+
+/// All bytes of a batch lie in one piece of memory that its keys and values share.
+unsafe fn batch_of(ops: &[Op]) -> WriteBatch {
+    let size = |op: &Op| op.key.size + if op.kind == OP_PUT { op.value.size } else { 0 };
+    let mut bytes = BytesMut::with_capacity(ops.iter().map(size).sum());
+    for op in ops {
+        bytes.extend_from_slice(op.key.bytes());
+        if op.kind == OP_PUT {
+            bytes.extend_from_slice(op.value.bytes());
+        }
+    }
+    let mut bytes = bytes.freeze();
+    let mut batch = WriteBatch::new();
+    for op in ops {
+        let key = bytes.split_to(op.key.size);
+        if op.kind == OP_PUT {
+            batch.put_bytes(key, bytes.split_to(op.value.size));
+        } else {
+            batch.delete(key);
+        }
+    }
+    batch
+}
+
+async fn flush(db: &Db, flush_type: FlushType) -> Result<(), slatedb::Error> {
+    db.flush_with_options(FlushOptions { flush_type }).await
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_write(
+    db: *const Handle,
+    ops: *const Op,
+    count: usize,
+    durable: bool,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let handle = &*db;
+        let db = handle.writer()?;
+        let batch = batch_of(std::slice::from_raw_parts(ops, count));
+        let written = error::catch(|| {
+            block_on(async {
+                db.write(batch).await?;
+                if durable {
+                    flush(db, FlushType::Wal).await?;
+                }
+                Ok(())
+            })
+        });
+        written.map(|()| KIND_OK).inspect_err(|fail| {
+            let _ = handle.failed.set(fail.clone());
+        })
+    })
+}
+
+/// memtable: also writes the memtable to its own tables, so that the next open has no log to replay.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_flush(
+    db: *const Handle,
+    memtable: bool,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let flush_type = if memtable {
+            FlushType::MemTable
+        } else {
+            FlushType::Wal
+        };
+        block_on(flush((*db).writer()?, flush_type))?;
+        Ok(KIND_OK)
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_snapshot_open(
+    db: *const Handle,
+    snapshot: *mut *mut Snapshot,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let taken = (*db).writer()?.snapshot()?;
+        *snapshot = Box::into_raw(Box::new(taken));
+        Ok(KIND_OK)
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_snapshot_close(snapshot: *mut Snapshot) {
+    if !snapshot.is_null() {
+        let _entered = runtime::enter();
+        drop(Box::from_raw(snapshot));
+    }
+}
+
+/// Calls visit for what the manifest tells.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_stats(
+    db: *const Handle,
+    visit: extern "C" fn(name: *const c_char, value: u64, arg: *mut c_void),
+    arg: *mut c_void,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let manifest = match (*db).engine()? {
+            Engine::Writer(db) => db.manifest(),
+            Engine::Reader(reader) => reader.manifest(),
+        };
+        let (mut tables, mut bytes) = (0, 0);
+        for table in manifest.all_sst_views() {
+            tables += 1;
+            bytes += table.estimate_size();
+        }
+        visit(c"bytes.disk".as_ptr(), bytes, arg);
+        visit(c"tables".as_ptr(), tables, arg);
+        visit(c"manifest.id".as_ptr(), manifest.id(), arg);
+        visit(c"writer.epoch".as_ptr(), manifest.writer_epoch(), arg);
+        visit(
+            c"log.files".as_ptr(),
+            manifest
+                .next_wal_sst_id()
+                .saturating_sub(manifest.replay_after_wal_id() + 1),
+            arg,
+        );
+        Ok(KIND_OK)
+    })
+}

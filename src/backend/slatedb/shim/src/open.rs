@@ -1,0 +1,355 @@
+//! Opening, closing, destroying and copying databases.
+//!
+//! SPDX-License-Identifier: Apache-2.0
+
+use std::collections::HashMap;
+use std::ffi::c_char;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use slatedb::config::{
+    CloseOptions, CompactionWorkerOptions, CompactorOptions, CompressionCodec, DbReaderOptions,
+    FlushOptions, FlushType, ObjectStoreCacheOptions, Settings,
+};
+use slatedb::db_cache::foyer::{FoyerCache, FoyerCacheOptions};
+use slatedb::db_cache::DbCache;
+use slatedb::object_store;
+use slatedb::object_store::path::Path;
+use slatedb::object_store::{ObjectStore, ObjectStoreExt};
+use slatedb::{Db, DbReader, DbReaderMode, WriteBatch};
+
+use crate::error::{
+    catch, guard, Fail, ShimError, KIND_CORRUPTED, KIND_INVALID, KIND_NOT_FOUND, KIND_OK,
+    KIND_PANIC, KIND_TIMEOUT,
+};
+use crate::runtime::{block_on, enter};
+use crate::store::resolve;
+use crate::{text, Engine, Handle};
+
+/// What C passes; units and meaning in `shim.h`.
+#[repr(C)]
+pub struct Config {
+    pub folder: *const c_char,
+    pub store_url: *const c_char,
+    path: *const c_char,
+    create: bool,
+    read_only: bool,
+    pub use_fsync: bool,
+    flush_interval_ms: u64,
+    memtable_bytes: u64,
+    max_unflushed_bytes: u64,
+    block_cache_bytes: u64,
+    disk_cache_dir: *const c_char,
+    disk_cache_bytes: u64,
+    manifest_poll_ms: u64,
+    pub retry_timeout_ms: u64,
+    open_timeout_ms: u64,
+    pub max_retries: u32,
+    min_filter_keys: u32,
+    compression: *const c_char,
+}
+
+/// One cache for each capacity, shared by all databases of the process.
+fn shared_cache(bytes: u64) -> Arc<dyn DbCache> {
+    static CACHES: OnceLock<Mutex<HashMap<u64, Arc<dyn DbCache>>>> = OnceLock::new();
+    let caches = CACHES.get_or_init(Default::default);
+    let mut caches = caches.lock().unwrap_or_else(|e| e.into_inner());
+    caches
+        .entry(bytes)
+        .or_insert_with(|| {
+            Arc::new(FoyerCache::new_with_opts(FoyerCacheOptions {
+                max_capacity: bytes,
+                ..FoyerCacheOptions::default()
+            }))
+        })
+        .clone()
+}
+
+/// Tells the databases apart in the shared cache. A number for each open and not one for each
+/// location: a database that was made anew uses the names of the old one's files again.
+fn cache_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Config {
+    fn retry_timeout(&self) -> Duration {
+        Duration::from_millis(self.retry_timeout_ms)
+    }
+
+    unsafe fn disk_cache(&self) -> Result<ObjectStoreCacheOptions, Fail> {
+        let mut options = ObjectStoreCacheOptions::default();
+        if !self.disk_cache_dir.is_null() {
+            options.root_folder = Some(PathBuf::from(text(self.disk_cache_dir)?));
+            options.max_cache_size_bytes = Some(self.disk_cache_bytes as usize);
+            options.cache_on_flush = true;
+            options.cache_on_compaction = true;
+        }
+        Ok(options)
+    }
+
+    /// The object store's own client has retried already when SlateDB sees a failure.
+    fn retries(&self) -> Option<u32> {
+        Some(1)
+    }
+
+    unsafe fn settings(&self) -> Result<Settings, Fail> {
+        let compression_codec = match text(self.compression)? {
+            "none" => None,
+            name => Some(name.parse::<CompressionCodec>()?),
+        };
+        let manifest_update_timeout = 2 * self.retry_timeout();
+        Ok(Settings {
+            flush_interval: (self.flush_interval_ms > 0)
+                .then(|| Duration::from_millis(self.flush_interval_ms)),
+            l0_sst_size_bytes: self.memtable_bytes as usize,
+            max_unflushed_bytes: self.max_unflushed_bytes as usize,
+            manifest_poll_interval: Duration::from_millis(self.manifest_poll_ms),
+            manifest_update_timeout,
+            min_filter_keys: self.min_filter_keys,
+            object_store_max_retries: self.retries(),
+            object_store_cache_options: self.disk_cache()?,
+            compression_codec,
+            compactor_options: Some(CompactorOptions {
+                // Writes wait while there are too many small tables.
+                poll_interval: Duration::from_millis(self.manifest_poll_ms),
+                manifest_update_timeout,
+                object_store_max_retries: self.retries(),
+                worker: Some(CompactionWorkerOptions::default()),
+                ..CompactorOptions::default()
+            }),
+            ..Settings::default()
+        })
+    }
+
+    async fn limited<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, Fail>>,
+    ) -> Result<T, Fail> {
+        let limit = Duration::from_millis(self.open_timeout_ms);
+        match tokio::time::timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Fail::new(
+                KIND_TIMEOUT,
+                format!("{what} took longer than {} s", limit.as_secs_f64()),
+            )),
+        }
+    }
+}
+
+/// Why an object store can't be listed. Where it can be asked for an object, and answers that it
+/// has none, there is nothing to list: the bucket is missing, which is the user's mistake.
+async fn explain(store: &Arc<dyn ObjectStore>, path: &str, error: object_store::Error) -> Fail {
+    let probe = Path::from(format!("{path}/manifest"));
+    let is_missing = match &error {
+        object_store::Error::NotFound { .. } => true,
+        object_store::Error::Generic { .. } => matches!(
+            store.head(&probe).await,
+            Err(object_store::Error::NotFound { .. })
+        ),
+        _ => false,
+    };
+    let fail = Fail::from(error);
+    if is_missing {
+        fail.with_kind(KIND_INVALID)
+            .within("the bucket or container does not exist or may not be listed")
+    } else {
+        fail
+    }
+}
+
+/// Whether there is a database. Data without any manifest is damage.
+async fn exists(store: &Arc<dyn ObjectStore>, path: &str) -> Result<bool, Fail> {
+    let manifests = Path::from(format!("{path}/manifest"));
+    if let Some(found) = store.list(Some(&manifests)).next().await {
+        return match found {
+            Ok(_) => Ok(true),
+            Err(error) => Err(explain(store, path, error).await),
+        };
+    }
+    match store.list(Some(&Path::from(path))).next().await {
+        None => Ok(false),
+        Some(Err(error)) => Err(explain(store, path, error).await),
+        Some(Ok(object)) => Err(Fail::new(
+            KIND_CORRUPTED,
+            format!("there is {} but no manifest", object.location),
+        )),
+    }
+}
+
+async fn open_reader(
+    config: &Config,
+    path: &str,
+    store: Arc<dyn ObjectStore>,
+    disk_cache: ObjectStoreCacheOptions,
+) -> Result<Engine, Fail> {
+    let options = DbReaderOptions {
+        object_store_max_retries: config.retries(),
+        object_store_cache_options: disk_cache,
+        ..DbReaderOptions::default()
+    };
+    Ok(Engine::Reader(
+        DbReader::builder(path, store)
+            .with_reader_mode(DbReaderMode::FollowLatest)
+            .with_options(options)
+            .with_db_cache(shared_cache(config.block_cache_bytes), cache_id())
+            .build()
+            .await?,
+    ))
+}
+
+async fn open_writer(
+    config: &Config,
+    path: &str,
+    store: Arc<dyn ObjectStore>,
+    settings: Settings,
+) -> Result<Engine, Fail> {
+    Ok(Engine::Writer(
+        Db::builder(path, store)
+            .with_settings(settings)
+            .with_db_cache(shared_cache(config.block_cache_bytes), cache_id())
+            .build()
+            .await?,
+    ))
+}
+
+unsafe fn open(config: &Config) -> Result<Handle, Fail> {
+    let path = text(config.path)?;
+    let store = resolve(config)?;
+    let is_there = block_on(config.limited("looking for the database", exists(&store, path)))?;
+    if !is_there && (!config.create || config.read_only) {
+        return Err(Fail::new(KIND_NOT_FOUND, "there is no SlateDB database"));
+    }
+    // A panic while stored bytes are read for the first time is about these bytes.
+    let opened = catch(|| {
+        if config.read_only {
+            let disk_cache = config.disk_cache()?;
+            let work = open_reader(config, path, store, disk_cache);
+            block_on(config.limited("opening", work))
+        } else {
+            let work = open_writer(config, path, store, config.settings()?);
+            block_on(config.limited("opening", work))
+        }
+    });
+    match opened {
+        Ok(engine) => Ok(Handle::new(engine, config.folder.is_null())),
+        Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
+        Err(fail) => Err(fail),
+    }
+}
+
+/// # Safety
+/// See `shim.h`; the same holds for every function below.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_open(
+    config: *const Config,
+    db: *mut *mut Handle,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        *db = Box::into_raw(Box::new(open(&*config)?));
+        Ok(KIND_OK)
+    })
+}
+
+fn close(handle: &Handle) -> Result<(), Fail> {
+    match &handle.engine {
+        Engine::Reader(reader) => Ok(block_on(reader.close())?),
+        Engine::Writer(db) => {
+            let down = db.status().close_reason.map(Fail::closed);
+            let failed = handle.failed().cloned().or(down);
+            // What failed was told to have failed, and must not come back.
+            let flush_type = failed.is_none().then_some(FlushType::MemTable);
+            let closed = block_on(db.close_with_options(CloseOptions { flush_type }));
+            match failed {
+                Some(fail) => Err(fail),
+                None => Ok(closed?),
+            }
+        }
+    }
+}
+
+/// Flushes and closes; the handle is gone in any case.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_close(db: *mut Handle, error: *mut ShimError) -> i32 {
+    guard(error, || {
+        let handle = Box::from_raw(db);
+        let closed = catch(|| close(&handle));
+        let _entered = enter();
+        drop(handle);
+        closed.map(|()| KIND_OK)
+    })
+}
+
+/// Deletes all objects of the database; none there is fine.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_destroy(config: *const Config, error: *mut ShimError) -> i32 {
+    guard(error, || {
+        let config = &*config;
+        let store = resolve(config)?;
+        let prefix = Path::from(text(config.path)?);
+        block_on(async {
+            let found = store.list(Some(&prefix)).map(|o| o.map(|o| o.location));
+            let mut deleted = store.delete_stream(found.boxed());
+            while let Some(result) = deleted.next().await {
+                match result {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(Fail::from(error)),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(KIND_OK)
+    })
+}
+
+const COPY_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+async fn copy(source: &Db, target: &Db) -> Result<(), Fail> {
+    let snapshot = source.snapshot()?;
+    let mut items = snapshot.scan::<std::ops::RangeFull>(..).await?;
+    let mut batch = WriteBatch::new();
+    let mut bytes = 0;
+    while let Some(item) = items.next().await? {
+        bytes += item.key.len() + item.value.len();
+        batch.put_bytes(
+            Bytes::copy_from_slice(&item.key),
+            Bytes::copy_from_slice(&item.value),
+        );
+        if bytes >= COPY_BATCH_BYTES {
+            target.write(std::mem::take(&mut batch)).await?;
+            bytes = 0;
+        }
+    }
+    if bytes > 0 {
+        target.write(batch).await?;
+    }
+    let flush_type = FlushType::MemTable;
+    Ok(target
+        .flush_with_options(FlushOptions { flush_type })
+        .await?)
+}
+
+/// A new database that holds what `db` holds now, and shares nothing with it.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_copy(
+    db: *const Handle,
+    target: *const Config,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let source = (*db).writer()?;
+        let target = open(&*target)?;
+        let copied = catch(|| block_on(copy(source, target.writer()?)));
+        let closed = close(&target);
+        let _entered = enter();
+        drop(target);
+        copied.and(closed).map(|()| KIND_OK)
+    })
+}

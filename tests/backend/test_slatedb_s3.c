@@ -1,0 +1,251 @@
+/*
+ * The plugin slatedb on an S3 server: what is left when all local is gone, fencing, and what is
+ * told of buckets, credentials and servers that are not there.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "support_fixture.h"
+#include "support_slatedb.h"
+
+#define FENCING_ROUNDS 20
+
+static weir_status try_open(const char *location, const weir_option *options, weir_error *err)
+{
+    weir__database *database;
+    weir__database_config config = fixture_config("slatedb", location, options);
+    weir_error_init(err);
+    weir_status status = weir__database_open(&config, &database, err);
+    if (status == WEIR_OK)
+        fixture_close(database);
+    return status;
+}
+
+static const weir_option few_retries[] = {{"retry_timeout", "2"},
+                                          {"max_retries", "2"},
+                                          {"open_timeout", "8"},
+                                          {"open_max_retries", "0"},
+                                          {NULL, NULL}};
+
+/* Fails to open within a bounded time, and tells why. */
+static void assert_refused(const char *location, weir_status expected, const char *part)
+{
+    weir_error err;
+    int64_t began = weir__now_ms();
+    weir_status status = try_open(location, few_retries, &err);
+    print_message("%s after %lld ms: %s\n", weir_status_name(status),
+                  (long long)(weir__now_ms() - began), err.message);
+    assert_int_equal(status, expected);
+    assert_tells(&err, part);
+    assert_tells(&err, location);
+    assert_true(weir__now_ms() - began < 15000);
+}
+
+/* Sets a variable of the environment until it is set back. */
+static char *set_variable(const char *name, const char *value)
+{
+    const char *old = getenv(name);
+    char *copy = old != NULL ? strdup(old) : NULL;
+    if (value != NULL)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+    return copy;
+}
+
+static void set_back(const char *name, char *old)
+{
+    setenv(name, old, 1);
+    free(old);
+}
+
+/* --------------------------------------------------------------------- what is kept */
+
+static void test_state_is_there_without_anything_local(void **state)
+{
+    (void)state;
+    const char *location = s3_location("kept/store/0");
+    weir__database *database = fixture_open("slatedb", location, NULL);
+    assert_int_equal(fixture_put(database, "key", "value", NULL), WEIR_OK);
+    fixture_close(database);
+    database = fixture_open("slatedb", location, NULL);
+    assert_string_equal(fixture_get(database, "key"), "value");
+    fixture_close(database);
+}
+
+static void test_destroy_removes_this_state_and_no_other(void **state)
+{
+    (void)state;
+    const char *location = s3_location("destroyed/1");
+    const char *other = s3_location("destroyed/10");
+    weir_error err;
+    weir__database *database = fixture_open("slatedb", location, NULL);
+    assert_int_equal(fixture_put(database, "key", "value", NULL), WEIR_OK);
+    fixture_close(database);
+    database = fixture_open("slatedb", other, NULL);
+    assert_int_equal(fixture_put(database, "key", "other", NULL), WEIR_OK);
+    fixture_close(database);
+    weir__database_config config = fixture_config("slatedb", location, NULL);
+    assert_int_equal(weir__database_destroy(&config, &err), WEIR_OK);
+    assert_int_equal(weir__database_destroy(&config, &err), WEIR_OK);
+    config.create = false;
+    assert_int_equal(weir__database_open(&config, &database, &err), WEIR_NOT_FOUND);
+    database = fixture_open("slatedb", location, NULL);
+    assert_null(fixture_get(database, "key"));
+    fixture_close(database);
+    database = fixture_open("slatedb", other, NULL);
+    assert_string_equal(fixture_get(database, "key"), "other");
+    fixture_close(database);
+}
+
+static void test_a_disk_cache_does_not_outlive_what_it_caches(void **state)
+{
+    (void)state;
+    char *folder = fixture_folder();
+    const weir_option options[] = {{"disk_cache_dir", folder}, {NULL, NULL}};
+    const char *location = s3_location("cached/0");
+    weir__database_config config = fixture_config("slatedb", location, options);
+    for (int round = 0; round < 3; round++) {
+        char value[16];
+        snprintf(value, sizeof value, "round %d", round);
+        weir__database *database = fixture_open("slatedb", location, options);
+        assert_null(fixture_get(database, "key"));
+        assert_int_equal(fixture_put(database, "key", value, NULL), WEIR_OK);
+        fixture_close(database);
+        database = fixture_open("slatedb", location, options);
+        assert_string_equal(fixture_get(database, "key"), value);
+        fixture_close(database);
+        assert_int_equal(weir__database_destroy(&config, NULL), WEIR_OK);
+    }
+    fixture_remove(folder);
+}
+
+static void test_a_checkpoint_goes_to_another_place_of_the_bucket(void **state)
+{
+    (void)state;
+    const char *copy = s3_location("copied/to");
+    weir__database *database = fixture_open("slatedb", s3_location("copied/from"), NULL);
+    assert_int_equal(fixture_put(database, "key", "value", NULL), WEIR_OK);
+    assert_int_equal(
+        weir__database_backend(database)->checkpoint(weir__database_handle(database), copy, NULL),
+        WEIR_OK);
+    fixture_close(database);
+    database = fixture_open("slatedb", copy, NULL);
+    assert_string_equal(fixture_get(database, "key"), "value");
+    fixture_close(database);
+}
+
+/* -------------------------------------------------------------------------- fencing */
+
+static void test_a_newer_writer_fences_the_older_one(void **state)
+{
+    (void)state;
+    const char *location = s3_location("fenced/0");
+    for (int round = 0; round < FENCING_ROUNDS; round++) {
+        char value[32];
+        weir_error err;
+        weir__database *older = fixture_open("slatedb", location, NULL);
+        assert_null(fixture_get(older, "after")); /* nor of the round before */
+        if (round > 0)
+            assert_string_equal(fixture_get(older, "by"), "newer");
+        snprintf(value, sizeof value, "older %d", round);
+        assert_int_equal(fixture_put(older, "before", value, NULL), WEIR_OK);
+        weir__database *newer = fixture_open("slatedb", location, NULL);
+        /* What it was told to be written is there; what it tries from now on is not. */
+        assert_string_equal(fixture_get(newer, "before"), value);
+        weir_error_init(&err);
+        assert_int_equal(fixture_put(older, "after", "older", &err), WEIR_FENCED);
+        assert_tells(&err, "newer writer");
+        assert_int_equal(fixture_put(older, "after", "older", NULL), WEIR_FENCED);
+        assert_null(fixture_get(newer, "after"));
+        assert_int_equal(fixture_put(newer, "by", "newer", NULL), WEIR_OK);
+        assert_int_equal(weir__database_close(older, NULL), WEIR_FENCED);
+        fixture_close(newer);
+    }
+}
+
+/* ------------------------------------------------------------------------ bad input */
+
+static void test_a_bucket_that_is_not_there_is_told(void **state)
+{
+    (void)state;
+    assert_refused("s3://no-such-bucket/state", WEIR_INVALID, "does not exist");
+}
+
+static void test_missing_credentials_are_told(void **state)
+{
+    (void)state;
+    char *key = set_variable("AWS_ACCESS_KEY_ID", NULL);
+    char *secret = set_variable("AWS_SECRET_ACCESS_KEY", NULL);
+    setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1", 1);
+    assert_refused(s3_location("state"), WEIR_IO, "AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_METADATA_ENDPOINT");
+    set_back("AWS_ACCESS_KEY_ID", key);
+    set_back("AWS_SECRET_ACCESS_KEY", secret);
+}
+
+static void test_a_server_that_is_down_at_the_start_is_told(void **state)
+{
+    (void)state;
+    char *endpoint = set_variable("AWS_ENDPOINT", "http://127.0.0.1:1");
+    assert_refused(s3_location("state"), WEIR_IO, "can be reached");
+    set_back("AWS_ENDPOINT", endpoint);
+}
+
+/* The last test: it takes the server away. */
+static void test_a_server_that_goes_away_fails_writes_and_all_after_them(void **state)
+{
+    bool *has_server = *state;
+    weir_error err;
+    int64_t began;
+    weir__database *database = fixture_open("slatedb", s3_location("away/0"), few_retries);
+    assert_int_equal(fixture_put(database, "before", "1", NULL), WEIR_OK);
+    s3_stop();
+    *has_server = false;
+    began = weir__now_ms();
+    weir_error_init(&err);
+    assert_int_equal(fixture_put(database, "after", "1", &err), WEIR_IO);
+    print_message("after %lld ms: %s\n", (long long)(weir__now_ms() - began), err.message);
+    assert_tells(&err, "can be reached");
+    /* It is in the memory of SlateDB, but must not be seen. */
+    weir_backend_cf *cf;
+    weir_backend_value value;
+    const weir_backend *backend = weir__database_backend(database);
+    weir_backend_db *db = weir__database_handle(database);
+    assert_int_equal(backend->cf_open(db, "default", true, &cf, NULL), WEIR_OK);
+    assert_int_equal(backend->get(db, cf, NULL, weir_slice_str("after"), &value, NULL), WEIR_IO);
+    assert_int_equal(weir__database_close(database, NULL), WEIR_IO);
+    assert_true(weir__now_ms() - began < 30000);
+}
+
+int main(void)
+{
+    static bool has_server = true;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_state_is_there_without_anything_local),
+        cmocka_unit_test(test_destroy_removes_this_state_and_no_other),
+        cmocka_unit_test(test_a_disk_cache_does_not_outlive_what_it_caches),
+        cmocka_unit_test(test_a_checkpoint_goes_to_another_place_of_the_bucket),
+        cmocka_unit_test(test_a_newer_writer_fences_the_older_one),
+        cmocka_unit_test(test_a_bucket_that_is_not_there_is_told),
+        cmocka_unit_test(test_missing_credentials_are_told),
+        cmocka_unit_test(test_a_server_that_is_down_at_the_start_is_told),
+        cmocka_unit_test_prestate(test_a_server_that_goes_away_fails_writes_and_all_after_them,
+                                  &has_server),
+    };
+    weir_log_set_level(WEIR_LOG_ERROR);
+    if (!slatedb_prepare())
+        return SKIPPED;
+    int code = s3_start();
+    if (code != 0)
+        return code;
+    int failed = cmocka_run_group_tests_name("slatedb s3", tests, NULL, NULL);
+    if (has_server)
+        s3_stop();
+    return failed;
+}
