@@ -26,6 +26,8 @@
 #define AHEAD_OF_COMMITTED 60000 /* … not yet committed: 5 MiB a partition hold 100,000 */
 #define FEED_STEP          500
 #define ASK_MS             100
+#define LOSS               2000 /* flights that the kill is to take away */
+#define LOSS_WAIT_MS       3000
 #define STALL_MS           60000
 #define STOP_MS            30000
 
@@ -261,10 +263,24 @@ static bool wait_for_update(demo_run *run)
     return true;
 }
 
+/* Goes on until the worker has work behind it that no checkpoint holds, so that the kill
+ * takes something away; not for long, if checkpoints come too often for that. */
+static bool wait_for_loss(demo_run *run)
+{
+    int64_t deadline = screen_now_ms() + LOSS_WAIT_MS;
+    do {
+        bool busy;
+        if (!turn(run, run->data.count, processed(run), &busy) ||
+            !demo_broker_ask_committed(&run->broker))
+            return false;
+    } while (processed(run) - run->broker.committed < LOSS && screen_now_ms() < deadline);
+    return true;
+}
+
 static bool kill_halfway(demo_run *run)
 {
     size_t half = run->data.count / 2;
-    if (!run_until(run, run->data.count, (int64_t)half, 0, 0))
+    if (!run_until(run, run->data.count, (int64_t)half, 0, 0) || !wait_for_loss(run))
         return false;
     worker_kill(&run->worker);
     if (!demo_broker_drain(&run->broker, run->totals, run->data.aircraft_count) ||
