@@ -158,6 +158,11 @@ static weir_status take_error(weir__consumer *consumer, const rd_kafka_message_t
         weir_log(WEIR_LOG_WARN, "kafka.consumer", "%s%s: %s", place, rd_kafka_err2name(code), text);
         return WEIR_OK;
     }
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        /* The code below it tells what it is: another member with this instance id, say. */
+        char unused[8];
+        code = rd_kafka_fatal_error(consumer->client.handle, unused, sizeof unused);
+    }
     weir_status status = weir__kafka_status(code);
     if (code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR_INVALID_MSG)
         status = WEIR_CORRUPTED;

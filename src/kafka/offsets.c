@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "kafka/consumer.h"
 
-#define QUERY_MS  30000
+#define QUERY_MS  10000
 #define COMMIT_MS 60000
 #define SEEK_MS   10000
 /* A rebalance in the background holds commits up for as long as the slowest member takes. */

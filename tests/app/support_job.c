@@ -260,7 +260,7 @@ int job_main(int argc, char **argv)
     weir_app_free(app);
     if (status != WEIR_OK)
         fprintf(stderr, "job: %s: %s\n", weir_status_name(status), err.message);
-    return status == WEIR_OK ? 0 : 1;
+    return status == WEIR_OK ? 0 : status == WEIR_FENCED ? JOB_FENCED : 1;
 }
 
 pid_t job_spawn(const char *log, const char *const *pairs)

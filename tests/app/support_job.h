@@ -62,6 +62,8 @@ void wait_until(bool (*condition)(void *arg), void *arg, int timeout_ms, const c
 
 /* The job in a process of its own: this program again, with `--job key=value …`. */
 int job_main(int argc, char **argv);
+/* Its exit code when another member of the same instance id has fenced it. */
+#define JOB_FENCED 3
 /* Starts it; pairs as in config and by name: broker, group, source, output, state, backend,
  * workers, instance, commit_ms, commit_every, changelog, wal. Ends with NULL. log: a file that
  * gets stderr, or NULL. Returns the pid. */

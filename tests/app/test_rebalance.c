@@ -287,6 +287,28 @@ static void test_a_stop_during_recovery_is_clean(void **state)
     fixture_end(f);
 }
 
+/* Among others between joining the group and being given partitions, where old versions of
+ * librdkafka abort the process when a consumer is destroyed. */
+static void test_a_stop_at_any_moment_is_clean(void **state)
+{
+    test_fixture *f = fixture_make(state, 4);
+    f->config.options.workers = 3;
+    f->config.options.state_backend = "memory";
+    for (int i = 0; i < 20; i++) {
+        fixture_send(f, FIXTURE_KEYS);
+        test_job *job = job_start(&f->config);
+        weir__sleep_ms(i * 25, NULL);
+        job_stop(job);
+    }
+    fixture_send(f, FIXTURE_KEYS);
+    test_job *job = job_start(&f->config);
+    wait_all_committed(f, 4);
+    job_stop(job);
+    job_verify_output(f->bootstrap, f->output, f->totals, FIXTURE_KEYS);
+    job_verify_changelog(f->bootstrap, f->changelog, f->totals, FIXTURE_KEYS);
+    fixture_end(f);
+}
+
 /* A callback that takes longer than anybody waits for. */
 typedef struct stuck_arg {
     int stuck;   /* atomic */
@@ -350,6 +372,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_zombie_writes_nothing_to_the_changelog),
         cmocka_unit_test(test_partitions_are_given_up_during_recovery),
         cmocka_unit_test(test_a_stop_during_recovery_is_clean),
+        cmocka_unit_test(test_a_stop_at_any_moment_is_clean),
         cmocka_unit_test(test_a_stuck_callback_does_not_hold_the_stop_up),
     };
     return cmocka_run_group_tests(tests, kafka_broker_setup, kafka_broker_teardown);

@@ -157,8 +157,13 @@ static void test_records_come_in_batches_with_all_their_parts(void **state)
     rd_kafka_destroy(producer);
     join(&self, broker->bootstrap, topic, topic, NULL);
     int64_t deadline = weir__now_ms() + WAIT_MS;
-    while (count == 0 && weir__now_ms() < deadline)
+    /* Once more from the start, if the fetch gave the first of them before the others. */
+    while (count != 5 && weir__now_ms() < deadline) {
+        weir__consumer_release(self.consumer);
+        if (count > 0)
+            assert_ok(weir__consumer_seek(self.consumer, topic, 0, 0, &err));
         assert_ok(weir__consumer_poll(self.consumer, 1000, 100, &messages, &count, &err));
+    }
     assert_int_equal(count, 5);
     const weir_record *record = &messages[0].record;
     assert_string_equal(record->topic, topic);

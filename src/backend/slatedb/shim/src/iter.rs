@@ -17,11 +17,7 @@ use crate::{Engine, Handle, Slice, Snapshot};
 const FIRST_BLOCK_ITEMS: usize = 16;
 const BLOCK_ITEMS: usize = 1024;
 const BLOCK_BYTES: usize = 256 * 1024;
-
-/// From an object store, several blocks come with one request. From a local folder or a cache, a
-/// block is read by the caller's own thread, without waiting for another's.
-const READ_AHEAD_REMOTE: usize = 256 * 1024;
-const READ_AHEAD_LOCAL: usize = 1;
+const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 pub struct Iter {
     inner: DbIterator,
@@ -60,11 +56,7 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
     let options = ScanOptions {
         order,
         cache_blocks: true,
-        read_ahead_bytes: if db.is_remote {
-            READ_AHEAD_REMOTE
-        } else {
-            READ_AHEAD_LOCAL
-        },
+        read_ahead_bytes: READ_AHEAD_BYTES,
         ..ScanOptions::default()
     };
     Ok(match (snapshot, db.engine()?) {

@@ -74,15 +74,13 @@ pub enum Engine {
 /// A database.
 pub struct Handle {
     engine: Engine,
-    is_remote: bool,
     failed: OnceLock<Fail>,
 }
 
 impl Handle {
-    fn new(engine: Engine, is_remote: bool) -> Self {
+    fn new(engine: Engine) -> Self {
         Handle {
             engine,
-            is_remote,
             failed: OnceLock::new(),
         }
     }

@@ -238,7 +238,7 @@ unsafe fn open(config: &Config) -> Result<Handle, Fail> {
         }
     });
     match opened {
-        Ok(engine) => Ok(Handle::new(engine, config.folder.is_null())),
+        Ok(engine) => Ok(Handle::new(engine)),
         Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
         Err(fail) => Err(fail),
     }
