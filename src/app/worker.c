@@ -139,6 +139,7 @@ weir_status weir__worker_new(weir_app *app, int index, weir__worker **worker, we
     if (status == WEIR_OK) {
         weir__consumer_events events = weir__rebalance_events;
         events.arg = added;
+        events.stop = &app->stop;
         status = weir__consumer_new(&added->kafka, &events, &added->consumer, err);
     }
     return status;

@@ -137,10 +137,8 @@ static weir_status changelog_range(weir_changelog *changelog, int64_t *low, int6
                                    weir_error *err)
 {
     kafka_changelog *log = (kafka_changelog *)changelog;
-    *low = 0;
-    *high = 0;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        log->reader->client.handle, log->topic, log->partition, low, high, QUERY_MS);
+    rd_kafka_resp_err_t code = weir__client_watermarks(&log->reader->client, log->topic,
+                                                       log->partition, low, high, QUERY_MS);
     weir_status status = serve_reader(log->reader, err);
     if (status)
         return status;

@@ -52,8 +52,6 @@ static char *copy_property(rd_kafka_t *handle, const char *name)
 
 static void prepare_wake(weir__client *client, weir__client_role role)
 {
-    if (rd_kafka_version() >= 0x02020000)
-        return;
     if (role != WEIR__CLIENT_CONSUMER && role != WEIR__CLIENT_READER)
         return;
     client->username = copy_property(client->handle, "sasl.username");
@@ -74,6 +72,34 @@ void weir__client_wake(weir__client *client, bool is_empty)
         rd_kafka_sasl_set_credentials(client->handle, client->username, client->password);
     if (error)
         rd_kafka_error_destroy(error);
+}
+
+/* logical: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which are times to this request. */
+static rd_kafka_resp_err_t find_offset(weir__client *client, const char *topic, int32_t partition,
+                                       int64_t logical, int64_t *offset, int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = logical;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, timeout_ms);
+    if (!code)
+        code = list->elems[0].err;
+    *offset = code ? 0 : list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+rd_kafka_resp_err_t weir__client_watermarks(weir__client *client, const char *topic,
+                                            int32_t partition, int64_t *low, int64_t *high,
+                                            int timeout_ms)
+{
+    int64_t deadline = weir__now_ms() + timeout_ms;
+    *high = 0;
+    rd_kafka_resp_err_t code =
+        find_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
+    int64_t left = deadline - weir__now_ms();
+    return code ? code
+                : find_offset(client, topic, partition, RD_KAFKA_OFFSET_END, high,
+                              left < 1 ? 1 : (int)left);
 }
 
 static weir_log_level log_level(int syslog_level)

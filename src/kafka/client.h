@@ -31,7 +31,7 @@ typedef struct weir__client {
     /* For weir__client_may_destroy: the group has taken it in, and given it an assignment. */
     bool is_member;
     bool has_assignment;
-    char *username; /* of a consuming client of an old librdkafka: see weir__client_wake */
+    char *username; /* of a consuming client: see weir__client_wake */
     char *password;
     int64_t woken_ms;
 
@@ -57,10 +57,11 @@ weir_status weir__client_configure(weir__client *client, rd_kafka_conf_t *conf,
 void weir__client_release(weir__client *client);
 
 /*
- * Before 2.2, librdkafka's fetcher sleeps up to a second once its queue is full, however soon
- * the queue is empty again; no setting changes that (2.2 brought fetch.queue.backoff.ms). This
- * wakes it. Cheap: to be called for each batch that a consuming client takes, and with
- * `is_empty` when a batch came out empty after others.
+ * librdkafka's fetcher sees only when it wakes, within a second, that a partition was resumed;
+ * and before 2.2 it sleeps as long once its queue is full, however soon that is empty again (2.2
+ * brought fetch.queue.backoff.ms). This wakes it. Cheap: to be called for each batch that a
+ * consuming client takes, and with `is_empty` when a batch came out empty after others, or
+ * before the first.
  */
 void weir__client_wake(weir__client *client, bool is_empty);
 /*
@@ -78,6 +79,15 @@ void weir__client_reason(weir__client *client, char *out, size_t size);
 void weir__client_proved(weir__client *client);
 /* WEIR_PERMISSION if authentication has been failing for at least grace_ms. */
 weir_status weir__client_denied(weir__client *client, int64_t grace_ms, weir_error *err);
+
+/*
+ * The first offset of a partition and the one after its last, asked from the broker. Not by
+ * rd_kafka_query_watermark_offsets, which (in 2.0) waits for a broker that does not answer,
+ * whatever its timeout.
+ */
+rd_kafka_resp_err_t weir__client_watermarks(weir__client *client, const char *topic,
+                                            int32_t partition, int64_t *low, int64_t *high,
+                                            int timeout_ms);
 
 /* The status that stands for an error code of librdkafka or the broker. */
 weir_status weir__kafka_status(rd_kafka_resp_err_t code);

@@ -53,4 +53,14 @@ void weir__consumer_on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
 /* NULL if it is not assigned. */
 weir__assigned *weir__consumer_find(weir__consumer *consumer, const char *topic, int32_t partition);
 
+static inline bool weir__consumer_stopping(const weir__consumer *consumer)
+{
+    return consumer->events.stop && __atomic_load_n(consumer->events.stop, __ATOMIC_RELAXED);
+}
+
+/* Fills in the committed offsets and errors of a list. WEIR_ABORTED: events.stop. */
+weir_status weir__consumer_ask_committed(weir__consumer *consumer,
+                                         rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                                         weir_error *err);
+
 #endif

@@ -89,6 +89,10 @@ typedef struct weir__consumer_events {
     weir_status (*revoked)(const weir__topic_partition *partitions, size_t count, bool lost,
                            void *arg, weir_error *err);
     void *arg;
+    /* Once it is true, new partitions are left alone (no `assigned`, no question about their
+     * offsets), and questions to the broker that are under way end with WEIR_ABORTED. May be
+     * NULL. */
+    const volatile bool *stop;
 } weir__consumer_events;
 
 weir_status weir__consumer_new(const weir__kafka_config *config,
@@ -118,10 +122,11 @@ weir_status weir__consumer_resume(weir__consumer *consumer, const char *topic, i
 /* The next fetch of an assigned partition starts here; drops what was fetched ahead. */
 weir_status weir__consumer_seek(weir__consumer *consumer, const char *topic, int32_t partition,
                                 int64_t offset, weir_error *err);
-/* *offset [out]: the group's committed offset, WEIR_OFFSET_NONE if there is none. */
+/* *offset [out]: the group's committed offset, WEIR_OFFSET_NONE if there is none. WEIR_ABORTED:
+ * events.stop. */
 weir_status weir__consumer_committed(weir__consumer *consumer, const char *topic, int32_t partition,
                                      int64_t *offset, weir_error *err);
-/* Log start offset and high watermark, asked from the broker. */
+/* Log start offset and high watermark, asked from the broker. WEIR_ABORTED: events.stop. */
 weir_status weir__consumer_watermarks(weir__consumer *consumer, const char *topic,
                                       int32_t partition, int64_t *low, int64_t *high,
                                       weir_error *err);

@@ -9,9 +9,10 @@
 #include "base/clock.h"
 #include "kafka/consumer.h"
 
-#define QUERY_MS  10000
-#define COMMIT_MS 60000
-#define SEEK_MS   10000
+#define QUERY_MS       10000
+#define QUERY_SLICE_MS 2000 /* a stop is seen within this */
+#define COMMIT_MS      60000
+#define SEEK_MS        10000
 /* A rebalance in the background holds commits up for as long as the slowest member takes. */
 #define COMMIT_RETRY_MS      30000
 #define COMMIT_RETRY_STEP_MS 50
@@ -33,6 +34,46 @@ static weir_status partition_error(weir__consumer *consumer, rd_kafka_resp_err_t
     char text[384];
     snprintf(text, sizeof text, "topic '%s' partition %d: %s", topic, partition, what);
     return weir__client_error(&consumer->client, code, text, err);
+}
+
+/* Questions to the broker are asked again in slices, so that a stop need not wait for a broker
+ * that is slow or away. True: this answer is not the last. */
+static bool ask_again(const weir__consumer *consumer, rd_kafka_resp_err_t code, int64_t deadline)
+{
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT && !weir__consumer_stopping(consumer) &&
+           weir__now_ms() < deadline;
+}
+
+static int slice_ms(int64_t deadline)
+{
+    int64_t left = deadline - weir__now_ms();
+    return left < 1 ? 1 : left < QUERY_SLICE_MS ? (int)left : QUERY_SLICE_MS;
+}
+
+static bool is_stopped(const weir__consumer *consumer, rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT && weir__consumer_stopping(consumer);
+}
+
+weir_status weir__consumer_ask_committed(weir__consumer *consumer,
+                                         rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                                         weir_error *err)
+{
+    static const char what[] = "asking for committed offsets";
+    int64_t deadline = weir__now_ms() + timeout_ms;
+    rd_kafka_resp_err_t code;
+    do {
+        code = rd_kafka_committed(consumer->client.handle, list, slice_ms(deadline));
+    } while (ask_again(consumer, code, deadline));
+    if (is_stopped(consumer, code))
+        return weir_error_set(err, WEIR_ABORTED, "stopped while %s", what);
+    if (code)
+        return weir__client_error(&consumer->client, code, what, err);
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].err)
+            return partition_error(consumer, list->elems[i].err, what, list->elems[i].topic,
+                                   list->elems[i].partition, err);
+    return WEIR_OK;
 }
 
 weir_status weir__consumer_pause(weir__consumer *consumer, const char *topic, int32_t partition,
@@ -117,10 +158,7 @@ weir_status weir__consumer_resume(weir__consumer *consumer, const char *topic, i
     rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return partition_error(consumer, code, "resuming", topic, partition, err);
-    /* librdkafka's broker thread sees a resumed partition only when it wakes, which may take
-     * a second. A request wakes it; nobody waits for the answer. */
-    int64_t low, high;
-    rd_kafka_query_watermark_offsets(consumer->client.handle, topic, partition, &low, &high, 1);
+    weir__client_wake(&consumer->client, true);
     assigned->paused = false;
     /* A fetch that was under way when the partition was paused has moved librdkafka's own
      * position, although its records were dropped. */
@@ -135,26 +173,28 @@ weir_status weir__consumer_committed(weir__consumer *consumer, const char *topic
     *offset = WEIR_OFFSET_NONE;
     rd_kafka_topic_partition_list_t *list =
         one_partition(topic, partition, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client.handle, list, QUERY_MS);
-    if (!code)
-        code = list->elems[0].err;
-    if (!code && list->elems[0].offset >= 0)
+    weir_status status = weir__consumer_ask_committed(consumer, list, QUERY_MS, err);
+    if (!status && list->elems[0].offset >= 0)
         *offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
-    if (code)
-        return partition_error(consumer, code, "asking for the committed offset", topic, partition,
-                               err);
-    return WEIR_OK;
+    return status;
 }
 
 weir_status weir__consumer_watermarks(weir__consumer *consumer, const char *topic,
                                       int32_t partition, int64_t *low, int64_t *high,
                                       weir_error *err)
 {
-    *low = 0;
-    *high = 0;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer->client.handle, topic,
-                                                                partition, low, high, QUERY_MS);
+    int64_t deadline = weir__now_ms() + QUERY_MS;
+    rd_kafka_resp_err_t code;
+    do {
+        code = weir__client_watermarks(&consumer->client, topic, partition, low, high,
+                                       slice_ms(deadline));
+    } while (ask_again(consumer, code, deadline));
+    if (is_stopped(consumer, code))
+        return weir_error_set(err, WEIR_ABORTED,
+                              "stopped while asking for the first and last "
+                              "offset of topic '%s' partition %d",
+                              topic, partition);
     if (code)
         return partition_error(consumer, code, "asking for its first and last offset", topic,
                                partition, err);

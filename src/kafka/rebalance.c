@@ -121,11 +121,9 @@ static weir_status find_offsets(weir__consumer *consumer, rd_kafka_topic_partiti
 {
     weir_status status = WEIR_OK;
     *committed = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client.handle, list, COMMITTED_MS);
-    for (int i = 0; !code && i < list->cnt; i++)
-        code = list->elems[i].err;
-    if (code)
-        return weir__client_error(&consumer->client, code, "asking for committed offsets", err);
+    status = weir__consumer_ask_committed(consumer, list, COMMITTED_MS, err);
+    if (status)
+        return status;
     *committed = copy_list(list);
     if (!*committed)
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory for assigned partitions");
@@ -139,8 +137,10 @@ static weir_status assign(weir__consumer *consumer, rd_kafka_topic_partition_lis
                           weir_error *err)
 {
     rd_kafka_t *handle = consumer->client.handle;
-    weir__topic_partition *committed;
-    weir_status status = find_offsets(consumer, list, &committed, err);
+    weir__topic_partition *committed = NULL;
+    /* A member that is about to leave takes part in this rebalance, but not in the work. */
+    bool leaving = weir__consumer_stopping(consumer);
+    weir_status status = leaving ? WEIR_OK : find_offsets(consumer, list, &committed, err);
     for (int i = 0; !status && i < list->cnt; i++) {
         forward_records(consumer, &list->elems[i]);
         status = add_assigned(consumer, &list->elems[i], err);
@@ -153,7 +153,7 @@ static weir_status assign(weir__consumer *consumer, rd_kafka_topic_partition_lis
         rd_kafka_error_destroy(error);
     else if (error)
         status = weir__client_error_object(&consumer->client, error, "taking partitions", err);
-    if (!status && list->cnt > 0 && consumer->events.assigned)
+    if (!status && !leaving && list->cnt > 0 && consumer->events.assigned)
         status = consumer->events.assigned(committed, (size_t)list->cnt, consumer->events.arg, err);
     free(committed);
     return status;

@@ -4,7 +4,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ typedef struct member {
     bool commit_in_revoked;
     weir_status commit_status;
     weir_status fail_assigned;
+    const volatile bool *stop;
     const char *topic;
 } member;
 
@@ -84,7 +87,7 @@ static void join(member *self, const char *bootstrap, const char *group, const c
     weir_error err;
     weir__kafka_config config = test_config(bootstrap, group);
     config.consumer = properties;
-    weir__consumer_events events = {on_assigned, on_revoked, self};
+    weir__consumer_events events = {on_assigned, on_revoked, self, self->stop};
     self->topic = topic;
     assert_ok(weir__consumer_new(&config, &events, &self->consumer, &err));
     assert_ok(weir__consumer_subscribe(self->consumer, &topic, 1, &err));
@@ -436,6 +439,64 @@ static weir_status poll_for_error(weir__consumer *consumer, weir_error *err)
     return status;
 }
 
+static void test_member_that_is_to_stop_takes_no_partitions(void **state)
+{
+    kafka_broker *broker = *state;
+    volatile bool stop = true;
+    member self = {.resume = true, .stop = &stop};
+    const char *topic = kafka_unique("leaving");
+    kafka_create_topic(broker->bootstrap, topic, PARTITIONS, NULL);
+    kafka_fill(broker->bootstrap, topic, 0, 10);
+    test_log_capture();
+    join(&self, broker->bootstrap, topic, topic, NULL);
+    int64_t deadline = weir__now_ms() + WAIT_MS;
+    while (test_log_count("kafka.assigned") == 0 && weir__now_ms() < deadline)
+        poll_once(&self, 100, 100);
+    assert_int_equal(test_log_count("kafka.assigned"), PARTITIONS);
+    test_log_release();
+    poll_once(&self, 300, 100);
+    assert_int_equal(self.assigned_calls, 0);
+    assert_int_equal(self.records, 0);
+    leave(&self);
+    assert_int_equal(self.assigned_calls, 0);
+}
+
+static void *stop_soon(void *arg)
+{
+    volatile bool *stop = arg;
+    weir__sleep_ms(300, NULL);
+    __atomic_store_n(stop, true, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void test_stop_ends_questions_to_a_broker_that_does_not_answer(void **state)
+{
+    kafka_broker *broker = *state;
+    weir_error err;
+    volatile bool stop = false;
+    member self = {.resume = true, .stop = &stop};
+    int64_t offset, low, high;
+    pthread_t stopper;
+    const char *topic = kafka_unique("silent");
+    kafka_create_topic(broker->bootstrap, topic, 1, NULL);
+    kafka_fill(broker->bootstrap, topic, 0, 10);
+    join(&self, broker->bootstrap, topic, topic, NULL);
+    poll_until_records(&self, 10);
+    assert_int_equal(kill(broker->pid, SIGSTOP), 0);
+    int64_t began = weir__now_ms();
+    assert_int_equal(pthread_create(&stopper, NULL, stop_soon, (void *)&stop), 0);
+    weir_status committed = weir__consumer_committed(self.consumer, topic, 0, &offset, &err);
+    weir_status watermarks = weir__consumer_watermarks(self.consumer, topic, 0, &low, &high, NULL);
+    int64_t took = weir__now_ms() - began;
+    pthread_join(stopper, NULL);
+    kill(broker->pid, SIGCONT);
+    assert_int_equal(committed, WEIR_ABORTED);
+    assert_contains(err.message, "stopped");
+    assert_int_equal(watermarks, WEIR_ABORTED);
+    assert_true(took < 8000); /* either alone would wait for 10 s */
+    leave(&self);
+}
+
 static void test_missing_topic_is_told(void **state)
 {
     static const weir_option properties[] = {{"topic.metadata.propagation.max.ms", "100"},
@@ -460,7 +521,7 @@ static void test_no_committed_offset_is_an_error_if_reset_says_so(void **state)
     kafka_create_topic(broker->bootstrap, topic, 1, NULL);
     weir__kafka_config config = test_config(broker->bootstrap, topic);
     config.auto_offset_reset = "error";
-    weir__consumer_events events = {on_assigned, on_revoked, &self};
+    weir__consumer_events events = {.assigned = on_assigned, .revoked = on_revoked, .arg = &self};
     assert_ok(weir__consumer_new(&config, &events, &self.consumer, &err));
     assert_ok(weir__consumer_subscribe(self.consumer, &topic, 1, &err));
     assert_int_equal(poll_for_error(self.consumer, &err), WEIR_OFFSET);
@@ -499,6 +560,8 @@ int main(void)
         cmocka_unit_test(test_second_member_takes_half_while_the_first_keeps_the_rest),
         cmocka_unit_test(test_member_that_does_not_poll_loses_its_partitions),
         cmocka_unit_test(test_error_of_the_assigned_event_is_returned_by_poll),
+        cmocka_unit_test(test_member_that_is_to_stop_takes_no_partitions),
+        cmocka_unit_test(test_stop_ends_questions_to_a_broker_that_does_not_answer),
         cmocka_unit_test(test_missing_topic_is_told),
         cmocka_unit_test(test_no_committed_offset_is_an_error_if_reset_says_so),
         cmocka_unit_test(test_broker_that_comes_back_is_taken_up_again),

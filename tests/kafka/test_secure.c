@@ -55,7 +55,7 @@ static void consume_one(const weir__kafka_config *config, const char *topic, con
     weir_error err;
     size_t count = 0;
     weir__message *messages;
-    weir__consumer_events events = {on_assigned, NULL, NULL};
+    weir__consumer_events events = {.assigned = on_assigned};
     assert_ok(weir__consumer_new(config, &events, &reading, &err));
     assert_ok(weir__consumer_subscribe(reading, &topic, 1, &err));
     int64_t deadline = weir__now_ms() + WAIT_MS;
