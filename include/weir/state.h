@@ -167,6 +167,13 @@ WEIR_API weir_status weir_state_manager_new(const weir_state_options *options,
 /* Revokes what is assigned and releases all. NULL is allowed. */
 WEIR_API void weir_state_manager_free(weir_state_manager *manager);
 
+/* What a store keeps for a key, beyond bytes under keys of the program. */
+typedef enum weir_store_kind {
+    WEIR_STORE_PLAIN = 0,
+    WEIR_STORE_WINDOWED = 1,   /* values of windows in time: weir/window.h */
+    WEIR_STORE_TIMESTAMPED = 2 /* values by event time, for as-of lookups */
+} weir_store_kind;
+
 typedef struct weir_store_config {
     size_t struct_size;
     /* Default "default". [A-Za-z0-9._-]+, at most 200 bytes. */
@@ -176,14 +183,29 @@ typedef struct weir_store_config {
     const char *backend;                /* NULL: that of the manager */
     const weir_option *backend_options; /* NULL: those of the manager, if the backend is the same */
     bool changelog;                     /* default true, if the manager can open any */
+    weir_store_kind kind;               /* default WEIR_STORE_PLAIN */
+    /* WEIR_STORE_TIMESTAMPED: how far behind the latest timestamp of its key a value may be,
+     * in ms, before it is too old to be kept. 0 or above; default 7 days. */
+    int64_t grace_ms;
+    /* WEIR_STORE_TIMESTAMPED: values of one key and timestamp are all kept, in the order in
+     * which they came; false (default): the latest takes the place of the one before. */
+    bool keep_duplicates;
 } weir_store_config;
 
 WEIR_API void weir_store_config_init(weir_store_config *config);
 
 /* Adds a store, before any partition of its stream is assigned. Registering the
- * same again is allowed; WEIR_INVALID: the name is taken by another configuration. */
+ * same again is allowed; WEIR_INVALID: the name is taken by another configuration, of which
+ * the message tells kinds and backends. */
 WEIR_API weir_status weir_state_manager_register(weir_state_manager *manager,
                                                  const weir_store_config *config, weir_error *err);
+/* The same with config->kind set to WEIR_STORE_WINDOWED or WEIR_STORE_TIMESTAMPED. */
+WEIR_API weir_status weir_state_manager_register_windowed_store(weir_state_manager *manager,
+                                                                const weir_store_config *config,
+                                                                weir_error *err);
+WEIR_API weir_status weir_state_manager_register_timestamped_store(weir_state_manager *manager,
+                                                                   const weir_store_config *config,
+                                                                   weir_error *err);
 
 /*
  * Opens partition number `partition` of every store of the stream: creates the
@@ -213,6 +235,7 @@ WEIR_API const char *weir_partition_path(const weir_partition *partition);
 /* Offset of the last changelog record that the state holds; WEIR_OFFSET_NONE: none. */
 WEIR_API int64_t weir_partition_changelog_offset(const weir_partition *partition);
 WEIR_API bool weir_partition_has_changelog(const weir_partition *partition);
+WEIR_API weir_store_kind weir_partition_kind(const weir_partition *partition);
 /* Offset of the last processed record of `topic` in the state; WEIR_OFFSET_NONE: unknown. */
 WEIR_API int64_t weir_partition_processed_offset(const weir_partition *partition,
                                                  const char *topic);
@@ -220,7 +243,8 @@ WEIR_API int64_t weir_partition_processed_offset(const weir_partition *partition
 /* A column family of a partition, by number. WEIR_CF_DEFAULT always exists. */
 typedef uint32_t weir_cf;
 #define WEIR_CF_DEFAULT 0u
-/* Finds or creates a column family. *cf [out]. */
+/* Finds or creates a column family. *cf [out]. WEIR_INVALID: one of Weir's own, that are not
+ * in the changelog. */
 WEIR_API weir_status weir_partition_cf(weir_partition *partition, const char *name, weir_cf *cf,
                                        weir_error *err);
 
@@ -379,6 +403,8 @@ WEIR_API void weir_iter_close(weir_iter *iter);
 /* The view of a prefix (the record's key). One for each transaction: valid until the
  * next call of weir_txn_state. prefix is copied. NULL: no memory. */
 WEIR_API weir_state *weir_txn_state(weir_txn *txn, weir_slice prefix);
+/* The transaction that a view is of. */
+WEIR_API weir_txn *weir_state_txn(const weir_state *state);
 
 /* Bytes under a key of bytes, used as it is. */
 WEIR_API weir_status weir_state_get(weir_state *state, weir_slice key, weir_slice *value,

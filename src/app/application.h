@@ -25,6 +25,7 @@
 #include "app/processor.h"
 #include "base/arena.h"
 #include "kafka/kafka.h"
+#include "state/kind.h"
 
 typedef struct weir__worker weir__worker;
 
@@ -37,7 +38,8 @@ typedef struct weir__app_topic {
 
 typedef struct weir__app_store {
     weir_store_config config; /* stream_id: the topic of the source */
-    char *changelog_topic;    /* NULL: no changelog */
+    weir__kind_options kind;
+    char *changelog_topic; /* NULL: no changelog */
 } weir__app_store;
 
 struct weir__source {

@@ -8,6 +8,7 @@
 
 #include "app/application.h"
 #include "base/option.h"
+#include "state/kind.h"
 
 #define TOPIC_NAME_MAX 249 /* Kafka's bound */
 
@@ -160,8 +161,10 @@ static weir_status copy_store(weir__source *source, const weir_store_config *con
     return status;
 }
 
-static weir_status check_store(const weir_store_config *config, weir_error *err)
+static weir_status check_store(const weir_store_config *config, weir__kind_options *kind,
+                               weir_error *err)
 {
+    *kind = (weir__kind_options){0};
     if (!config->name || !config->name[0])
         return weir_error_set(err, WEIR_INVALID, "a store needs a name");
     if (config->stream_id)
@@ -169,9 +172,10 @@ static weir_status check_store(const weir_store_config *config, weir_error *err)
                               "store %s: stream_id is set by Weir to the topic of the source; "
                               "leave it NULL",
                               config->name);
-    if (config->backend)
-        return weir__app_check_backend(config->backend, config->backend_options, err);
-    return WEIR_OK;
+    weir_status status = weir__kind_options_read(config, kind, err);
+    if (status == WEIR_OK && config->backend)
+        status = weir__app_check_backend(config->backend, config->backend_options, err);
+    return status;
 }
 
 weir_status weir__source_add_store(weir__source *source, const weir_store_config *config,
@@ -179,6 +183,7 @@ weir_status weir__source_add_store(weir__source *source, const weir_store_config
 {
     weir_app *app = source->app;
     weir_store_config wanted;
+    weir__kind_options kind;
     weir_store_config_init(&wanted);
     *store = 0;
     if (config)
@@ -188,12 +193,16 @@ weir_status weir__source_add_store(weir__source *source, const weir_store_config
     wanted.changelog = wanted.changelog && app->options.use_changelog;
     weir_status status = check_building(app, "store", err);
     if (status == WEIR_OK)
-        status = check_store(&wanted, err);
+        status = check_store(&wanted, &kind, err);
     if (status != WEIR_OK)
         return status;
     for (size_t i = 0; i < source->store_count; i++) {
         if (strcmp(source->stores[i].config.name, wanted.name) != 0)
             continue;
+        status = weir__kind_options_match(&source->stores[i].kind, &kind, wanted.name,
+                                          source->topic.name, err);
+        if (status != WEIR_OK)
+            return status;
         if (!same_store(&source->stores[i].config, &wanted))
             return weir_error_set(err, WEIR_INVALID,
                                   "store %s of topic %s is defined already with another backend, "
@@ -206,6 +215,7 @@ weir_status weir__source_add_store(weir__source *source, const weir_store_config
         grow(app, source->stores, source->store_count, sizeof(*source->stores));
     if (!stores)
         return weir_error_set(err, WEIR_NO_MEMORY, "store %s: out of memory", wanted.name);
+    stores[source->store_count].kind = kind;
     status = copy_store(source, &wanted, &stores[source->store_count], err);
     if (status != WEIR_OK)
         return status;

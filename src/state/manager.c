@@ -17,6 +17,7 @@
 #define DEFAULT_BACKEND     "rocksdb"
 #define DEFAULT_STORE       "default"
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
+#define DEFAULT_GRACE_MS    (INT64_C(7) * 24 * 3600 * 1000)
 
 typedef struct store {
     char *name;
@@ -24,6 +25,7 @@ typedef struct store {
     char *spec;
     weir_option *options;
     bool has_changelog;
+    weir__kind_options kind;
 } store;
 
 typedef struct assignment {
@@ -177,6 +179,7 @@ void weir_store_config_init(weir_store_config *config)
         .struct_size = sizeof *config,
         .name = DEFAULT_STORE,
         .changelog = true,
+        .grace_ms = DEFAULT_GRACE_MS,
     };
 }
 
@@ -215,8 +218,10 @@ static weir_status check_neighbours(const weir_state_manager *manager, const sto
             continue;
         if (is_same_stream(other->stream_id, made->stream_id)) {
             *same = other;
-            if (is_same_store(other, made))
-                return WEIR_OK;
+            weir_status status = weir__kind_options_match(&other->kind, &made->kind, made->name,
+                                                          made->stream_id, err);
+            if (status || is_same_store(other, made))
+                return status;
             return weir_error_set(err, WEIR_INVALID,
                                   "the store %s%s%s is registered already with another backend "
                                   "(%s and %s), other options or another changelog setting",
@@ -241,17 +246,21 @@ static weir_status store_new(const weir_state_manager *manager, const weir_store
     if (!options && strcmp(spec, manager->spec) == 0)
         options = manager->options;
     *made = NULL;
-    weir_status status = check_backend(spec, options, err);
+    weir__kind_options kind;
+    weir_status status = weir__kind_options_read(config, &kind, err);
+    if (!status)
+        status = check_backend(spec, options, err);
     if (status)
         return status;
     store *of = calloc(1, sizeof *of);
     if (!of)
         return no_memory(err);
-    of->name = strdup(config->name ? config->name : DEFAULT_STORE);
+    of->name = strdup(config->name);
     of->stream_id = config->stream_id ? strdup(config->stream_id) : NULL;
     of->spec = strdup(spec);
     of->options = weir__option_copy(options);
     of->has_changelog = config->changelog && manager->changelog_open;
+    of->kind = kind;
     if (!of->name || !of->spec || !of->options || (config->stream_id && !of->stream_id)) {
         store_free(of);
         return no_memory(err);
@@ -277,8 +286,10 @@ weir_status weir_state_manager_register(weir_state_manager *manager,
     weir_store_config known;
     weir_store_config_init(&known);
     memcpy(&known, config, smaller(config->struct_size, sizeof known));
+    if (!known.name)
+        known.name = DEFAULT_STORE;
     config = &known;
-    weir_status status = weir__store_name_check(config->name ? config->name : DEFAULT_STORE, err);
+    weir_status status = weir__store_name_check(config->name, err);
     if (!status && config->stream_id)
         status = weir__folder_name_check("a stream id", config->stream_id, err);
     if (!status)
@@ -307,6 +318,31 @@ done:
     return status;
 }
 
+static weir_status register_kind(weir_state_manager *manager, const weir_store_config *config,
+                                 weir_store_kind kind, weir_error *err)
+{
+    weir_store_config known;
+    weir_store_config_init(&known);
+    memcpy(&known, config, smaller(config->struct_size, sizeof known));
+    known.struct_size = sizeof known;
+    known.kind = kind;
+    return weir_state_manager_register(manager, &known, err);
+}
+
+weir_status weir_state_manager_register_windowed_store(weir_state_manager *manager,
+                                                       const weir_store_config *config,
+                                                       weir_error *err)
+{
+    return register_kind(manager, config, WEIR_STORE_WINDOWED, err);
+}
+
+weir_status weir_state_manager_register_timestamped_store(weir_state_manager *manager,
+                                                          const weir_store_config *config,
+                                                          weir_error *err)
+{
+    return register_kind(manager, config, WEIR_STORE_TIMESTAMPED, err);
+}
+
 /* --- Assigned partitions --- */
 
 static weir_status open_partition(weir_state_manager *manager, const store *of, int32_t number,
@@ -328,6 +364,7 @@ static weir_status open_partition(weir_state_manager *manager, const store *of, 
             .stream_id = of->stream_id,
             .number = number,
             .path = path,
+            .kind = of->kind,
             .backend_spec = of->spec,
             .backend_options = of->options,
             .changelog = changelog,

@@ -166,13 +166,35 @@ static weir_status open_cf(weir_partition *partition, const char *name, weir_bac
     return status;
 }
 
+/* Under the next number. */
+static weir_status add_cf(weir_partition *partition, const char *name, weir_error *err)
+{
+    weir_backend_cf *handle;
+    weir_status status = open_cf(partition, name, &handle, err);
+    if (status)
+        return status;
+    size_t count = partition->cf_count + 1;
+    weir__partition_cf *grown = realloc(partition->cfs, count * sizeof *grown);
+    if (grown)
+        partition->cfs = grown;
+    char *copy = grown ? strdup(name) : NULL;
+    if (!copy)
+        return weir__partition_error(partition, WEIR_NO_MEMORY, err,
+                                     "out of memory for the column family %s", name);
+    partition->cfs[count - 1] =
+        (weir__partition_cf){.name = copy, .handle = handle, .is_local = weir__cf_is_local(name)};
+    partition->cf_count = count;
+    return WEIR_OK;
+}
+
 static weir_status open_all(const weir__partition_config *config, weir_partition *partition,
                             weir_error *err)
 {
-    weir_cf cf;
     weir_status status = open_database(config, partition, err);
     if (!status)
-        status = weir_partition_cf(partition, WEIR_BACKEND_DEFAULT_CF, &cf, err);
+        status = add_cf(partition, WEIR_BACKEND_DEFAULT_CF, err);
+    for (const char *const *name = partition->kind.kind->cfs; *name && !status; name++)
+        status = add_cf(partition, *name, err);
     if (!status)
         status = open_cf(partition, WEIR__CF_METADATA, &partition->metadata, err);
     if (!status)
@@ -197,6 +219,7 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
     opened->changelog_offset = WEIR_OFFSET_NONE;
     opened->gap_policy = config->gap_policy;
     opened->number = config->number;
+    opened->kind = config->kind;
     opened->store = strdup(config->store);
     opened->stream_id = config->stream_id ? strdup(config->stream_id) : NULL;
     opened->path = strdup(config->path);
@@ -246,7 +269,7 @@ weir_status weir_partition_cf(weir_partition *partition, const char *name, weir_
 {
     *cf = WEIR_CF_DEFAULT;
     for (size_t i = 0; i < partition->cf_count; i++) {
-        if (strcmp(partition->cfs[i].name, name) == 0) {
+        if (!partition->cfs[i].is_local && strcmp(partition->cfs[i].name, name) == 0) {
             *cf = (weir_cf)i;
             return WEIR_OK;
         }
@@ -256,25 +279,13 @@ weir_status weir_partition_cf(weir_partition *partition, const char *name, weir_
         return weir__partition_error(partition, WEIR_INVALID, err,
                                      "the name of a column family has 1 to %u bytes, not %zu",
                                      CF_NAME_MAX, size);
-    if (strcmp(name, WEIR__CF_METADATA) == 0)
+    if (weir__cf_is_local(name))
         return weir__partition_error(partition, WEIR_INVALID, err,
                                      "the column family %s is Weir's own", name);
-    weir_backend_cf *handle;
-    weir_status status = open_cf(partition, name, &handle, err);
-    if (status)
-        return status;
-    size_t count = partition->cf_count + 1;
-    weir__partition_cf *grown = realloc(partition->cfs, count * sizeof *grown);
-    if (grown)
-        partition->cfs = grown;
-    char *copy = grown ? strdup(name) : NULL;
-    if (!copy)
-        return weir__partition_error(partition, WEIR_NO_MEMORY, err,
-                                     "out of memory for the column family %s", name);
-    partition->cfs[count - 1] = (weir__partition_cf){.name = copy, .handle = handle};
-    partition->cf_count = count;
-    *cf = (weir_cf)(count - 1);
-    return WEIR_OK;
+    weir_status status = add_cf(partition, name, err);
+    if (!status)
+        *cf = (weir_cf)(partition->cf_count - 1);
+    return status;
 }
 
 /* --- Writing --- */
@@ -406,6 +417,11 @@ int64_t weir_partition_changelog_offset(const weir_partition *partition)
 bool weir_partition_has_changelog(const weir_partition *partition)
 {
     return partition->changelog != NULL;
+}
+
+weir_store_kind weir_partition_kind(const weir_partition *partition)
+{
+    return partition->kind.id;
 }
 
 int64_t weir_partition_processed_offset(const weir_partition *partition, const char *topic)

@@ -15,6 +15,7 @@
 
 #include "backend/database.h"
 #include "base/buffer.h"
+#include "state/kind.h"
 #include "state/record_cache.h"
 
 #define WEIR__CF_METADATA "__metadata__"
@@ -24,6 +25,7 @@ typedef struct weir__recovery weir__recovery; /* recovery.c */
 typedef struct weir__partition_cf {
     char *name;
     weir_backend_cf *handle;
+    bool is_local; /* stays out of the changelog */
 } weir__partition_cf;
 
 typedef struct weir__processed_offset {
@@ -37,12 +39,13 @@ struct weir_partition {
     char *stream_id; /* NULL: none */
     int32_t number;
     char *path;
+    weir__kind_options kind;
 
     weir__database *database;
     const weir_backend *backend; /* of the database, emulation in place */
     weir_backend_db *db;
 
-    weir__partition_cf *cfs; /* [WEIR_CF_DEFAULT] is "default" */
+    weir__partition_cf *cfs; /* [WEIR_CF_DEFAULT] is "default", then those of the kind */
     size_t cf_count;
     weir_backend_cf *metadata;
 
@@ -69,6 +72,7 @@ typedef struct weir__partition_config {
     const char *stream_id;
     int32_t number;
     const char *path;
+    weir__kind_options kind;
     const char *backend_spec;
     const weir_option *backend_options;
     weir_changelog *changelog; /* handed over, also on failure; NULL: none */

@@ -8,6 +8,7 @@
  */
 #include "state/recovery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -338,10 +339,12 @@ static weir_status find_cf(weir_partition *partition, weir__recovery *recovery,
         return bad_record(partition, record, "has no header __column_family__", err);
     if (strcmp(partition->cfs[recovery->cf].name, record->cf) == 0)
         return WEIR_OK;
-    /* Weir's own offsets stand there; a record could only damage them. */
-    if (strcmp(record->cf, WEIR__CF_METADATA) == 0)
-        return bad_record(partition, record,
-                          "names the column family " WEIR__CF_METADATA ", which is local", err);
+    /* What is local is made from the rest; a record could only damage it. */
+    if (weir__cf_is_local(record->cf)) {
+        char what[300];
+        snprintf(what, sizeof what, "names the column family %s, which is local", record->cf);
+        return bad_record(partition, record, what, err);
+    }
     return weir_partition_cf(partition, record->cf, &recovery->cf, err);
 }
 

@@ -142,6 +142,11 @@ static weir_status bad_value(const weir_state *state, const char *key, weir_stat
 
 /* --- Bytes --- */
 
+weir_txn *weir_state_txn(const weir_state *state)
+{
+    return state->txn;
+}
+
 weir_status weir_state_get(weir_state *state, weir_slice key, weir_slice *value, weir_error *err)
 {
     weir_slice state_key;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "state/counter.h"
 
 #define PREFETCH_UPDATE 24u
 #define PREFETCH_SLOT   16u
@@ -39,6 +40,17 @@ static weir_status refuse(const weir_txn *txn, weir_error *err)
 weir_status weir__txn_check(const weir_txn *txn, weir_error *err)
 {
     return txn->status == WEIR_TXN_STARTED ? WEIR_OK : refuse(txn, err);
+}
+
+weir_status weir__txn_check_kind(const weir_txn *txn, weir_store_kind kind, const char *call,
+                                 weir_error *err)
+{
+    const weir__kind_options *of = &txn->partition->kind;
+    if (of->id != kind)
+        return weir__partition_error(txn->partition, WEIR_INVALID, err,
+                                     "%s needs a %s store, and this is a %s one", call,
+                                     weir__kind_name(kind), of->kind->name);
+    return weir__txn_check(txn, err);
 }
 
 static weir_status no_memory(const weir_txn *txn, weir_error *err)
@@ -100,6 +112,7 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
     begun->status = WEIR_TXN_STARTED;
     begun->is_sorted = false;
     begun->writes = 0;
+    begun->has_counter = false;
     begun->processed_count = 0;
     list_add(partition, begun);
     *txn = begun;
@@ -393,6 +406,8 @@ static weir_status append_changes(weir_txn *txn, weir_error *err)
     weir_status status = sort_updates(txn, err);
     for (size_t i = 0; i < txn->updates.count && !status; i++) {
         const weir__update *update = txn->updates.updates[i];
+        if (partition->cfs[update->cf].is_local)
+            continue;
         weir_changelog_record record = {
             .cf = partition->cfs[update->cf].name,
             .key = weir_slice_of(update->key, update->key_size),
@@ -411,13 +426,21 @@ static weir_status append_changes(weir_txn *txn, weir_error *err)
     return status;
 }
 
+/* The changes that a kind of store makes when a transaction ends, before it is written. */
+static weir_status add_last_changes(weir_txn *txn, weir_error *err)
+{
+    return weir__txn_keep_counter(txn, err);
+}
+
 weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, size_t count,
                              weir_error *err)
 {
     if (txn->status != WEIR_TXN_STARTED)
         return refuse(txn, err);
     release_held(txn);
-    weir_status status = keep_processed(txn, processed, count, err);
+    weir_status status = add_last_changes(txn, err);
+    if (!status)
+        status = keep_processed(txn, processed, count, err);
     if (!status && txn->partition->changelog)
         status = append_changes(txn, err);
     txn->status = status ? WEIR_TXN_FAILED_STATUS : WEIR_TXN_PREPARED;
@@ -504,7 +527,9 @@ weir_status weir_txn_flush(weir_txn *txn, int64_t changelog_offset, weir_error *
         return refuse(txn, err);
     release_held(txn);
     weir_status status = WEIR_OK;
-    if (txn->updates.count > 0)
+    if (txn->status == WEIR_TXN_STARTED)
+        status = add_last_changes(txn, err);
+    if (!status && txn->updates.count > 0)
         status = write_changes(txn, changelog_offset, err);
     txn->status = status ? WEIR_TXN_FAILED_STATUS : WEIR_TXN_COMPLETE;
     return status;

@@ -23,6 +23,8 @@ struct weir_txn {
     weir_txn_status status;
     bool is_sorted;  /* updates are in their final order: no more reads by key */
     uint64_t writes; /* successful sets and deletes, each time a key was written */
+    bool has_counter;
+    uint64_t counter; /* the last number taken: counter.h */
     weir__update_cache updates;
     weir__buffer key; /* the state key at hand */
     /* A value of the backend that was handed out, to be released at the next call. */
@@ -53,6 +55,9 @@ static inline uint64_t weir__txn_writes(const weir_txn *txn)
 }
 /* OK in STARTED; else WEIR_TXN_FAILED with a message that tells the status. */
 weir_status weir__txn_check(const weir_txn *txn, weir_error *err);
+/* The same, and WEIR_INVALID unless the store is of the kind that `call` needs. */
+weir_status weir__txn_check_kind(const weir_txn *txn, weir_store_kind kind, const char *call,
+                                 weir_error *err);
 
 /* state_view.c */
 void weir__state_release(weir_state *state);

@@ -273,6 +273,8 @@ void harness_init(harness *h, const char *backend, const weir_option *options)
     h->folder = test_folder_new();
     h->cache_bytes = 8u << 20;
     h->has_changelog = true;
+    weir_store_config_init(&h->store);
+    h->store.stream_id = TEST_STREAM;
     h->topic = weir_memory_topic_new();
     assert_non_null(h->topic);
 }
@@ -298,13 +300,10 @@ weir_status harness_try_open(harness *h, weir_error *err)
         options.changelog_open = open_changelog;
         options.changelog_arg = h;
     }
-    weir_store_config store;
-    weir_store_config_init(&store);
-    store.stream_id = TEST_STREAM;
-    store.changelog = h->has_changelog;
+    h->store.changelog = h->has_changelog;
     weir_status status = weir_state_manager_new(&options, &h->manager, err);
     if (status == WEIR_OK)
-        status = weir_state_manager_register(h->manager, &store, err);
+        status = weir_state_manager_register(h->manager, &h->store, err);
     if (status == WEIR_OK)
         status = weir_state_manager_assign(h->manager, TEST_STREAM, 0, err);
     if (status != WEIR_OK) {

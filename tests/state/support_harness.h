@@ -81,6 +81,7 @@ typedef struct harness {
     size_t cache_bytes;
     weir_gap_policy gap_policy;
     bool has_changelog;
+    weir_store_config store; /* kind, grace, duplicates: before the opening */
     weir_memory_topic *topic;
     test_changelog_knobs knobs;
     /* NULL: the changelog is `topic`; else what this opens. */

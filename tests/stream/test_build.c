@@ -97,6 +97,24 @@ static void test_two_definitions_of_a_store_are_refused(void **state)
     assert_refused(weir_stream_apply_stateful(source, &store, count, NULL, &err), &err, "default");
 }
 
+static void test_two_kinds_of_a_store_are_refused(void **state)
+{
+    weir_error err;
+    weir_error_init(&err);
+    weir_stream *source = test_source(*state);
+    weir_store_config store;
+    weir_store_config_init(&store);
+    store.kind = WEIR_STORE_WINDOWED;
+    assert_non_null(weir_stream_apply_stateful(source, &store, count, NULL, &err));
+    store.kind = WEIR_STORE_TIMESTAMPED;
+    assert_refused(weir_stream_apply_stateful(source, &store, count, NULL, &err), &err,
+                   "is a windowed store already, and can't be a timestamped store");
+    store.kind = (weir_store_kind)3;
+    weir_error_init(&err);
+    assert_refused(weir_stream_apply_stateful(source, &store, count, NULL, &err), &err,
+                   "3 is not a kind of store");
+}
+
 static void test_unknown_backend_of_a_store_is_told_when_it_is_declared(void **state)
 {
     weir_error err;
@@ -191,6 +209,7 @@ int main(void)
         TEST(test_state_after_map_value_is_allowed),
         TEST(test_one_store_may_serve_two_operators),
         TEST(test_two_definitions_of_a_store_are_refused),
+        TEST(test_two_kinds_of_a_store_are_refused),
         TEST(test_unknown_backend_of_a_store_is_told_when_it_is_declared),
         TEST(test_stream_id_of_a_store_is_weirs),
         TEST(test_a_topic_is_a_source_once),
