@@ -261,6 +261,79 @@ static void test_a_cut_file_is_told_or_does_not_matter(void **state)
     assert_true(damage_each("slatedb/", 1, cut) > 0);
 }
 
+/* The lengths that lose the seal, the number of the format, or all. */
+static void test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left(void **state)
+{
+    (void)state;
+    static const long lengths[] = {0, 1, 2, 3, 8, 12, -13, -12, -11, -1};
+    for (size_t i = 0; i < file_count; i++) {
+        if (strstr(files[i], ".manifest") == NULL && strstr(files[i], ".compactions") == NULL)
+            continue;
+        for (size_t j = 0; j < sizeof lengths / sizeof lengths[0]; j++) {
+            struct stat info;
+            const char *folder = copy();
+            const char *path = fixture_path(folder, files[i]);
+            assert_int_equal(stat(path, &info), 0);
+            const long size = lengths[j] >= 0 ? lengths[j] : (long)info.st_size + lengths[j];
+            print_message("%s cut to %ld of %ld\n", files[i], size, (long)info.st_size);
+            assert_int_equal(truncate(path, size), 0);
+            (void)open_and_read(folder);
+        }
+    }
+}
+
+/* CRC-32 (IEEE), as in a seal. */
+static uint32_t crc32_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ ((crc & 1) != 0 ? UINT32_C(0xEDB88320) : 0);
+    }
+    return ~crc;
+}
+
+/* Gives the file the next number of a format, and a seal that fits. */
+static void make_newer(const char *path)
+{
+    static uint8_t bytes[65536];
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    assert_in_range(size, 15, sizeof bytes - 1);
+    size -= 12;
+    assert_memory_equal(bytes + size + 4, "weirseal", 8);
+    bytes[0] = 0;
+    bytes[1] = 200;
+    uint32_t crc = crc32_of(bytes, size);
+    for (int i = 0; i < 4; i++)
+        bytes[size + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, size + 12, file), size + 12);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_a_newer_format_is_told_as_that_and_nothing_is_touched(void **state)
+{
+    (void)state;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", copy());
+    for (size_t i = 0; i < file_count; i++)
+        if (strstr(files[i], ".manifest") != NULL)
+            make_newer(fixture_path(folder, files[i]));
+    weir__database *database;
+    weir_error err;
+    weir_error_init(&err);
+    weir__database_config config = fixture_config("slatedb", folder, options);
+    config.can_rebuild = true;
+    assert_int_equal(weir__database_open(&config, &database, &err), WEIR_VERSION);
+    assert_tells(&err, "newer");
+    assert_tells(&err, "format 200");
+    for (size_t i = 0; i < file_count; i++)
+        assert_int_equal(access(fixture_path(folder, files[i]), F_OK), 0);
+}
+
 static void test_a_table_that_is_gone_is_told(void **state)
 {
     (void)state;
@@ -301,6 +374,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_flipped_bit_in_the_log_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_flipped_bit_in_a_manifest_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_cut_file_is_told_or_does_not_matter),
+        cmocka_unit_test(test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left),
+        cmocka_unit_test(test_a_newer_format_is_told_as_that_and_nothing_is_touched),
         cmocka_unit_test(test_a_table_that_is_gone_is_told),
         cmocka_unit_test(test_data_without_any_manifest_is_told),
         cmocka_unit_test(test_corrupted_state_with_a_changelog_is_made_anew),

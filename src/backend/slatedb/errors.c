@@ -35,6 +35,8 @@ static weir_status status_of(int kind)
         return WEIR_UNSUPPORTED;
     case WEIR__SLATE_TIMEOUT:
         return WEIR_TIMEOUT;
+    case WEIR__SLATE_VERSION:
+        return WEIR_VERSION;
     case WEIR__SLATE_IO:
     case WEIR__SLATE_PANIC:
         break;
@@ -64,6 +66,8 @@ static const char *hint_of(const weir_backend_db *db, weir_status status)
     switch (status) {
     case WEIR_FENCED:
         return "; a newer writer has opened this state: this one must stop";
+    case WEIR_VERSION:
+        return "; a newer Weir wrote this state: use one that is as new";
     case WEIR_NO_SPACE:
         return "; free some space, or give the state a larger disk";
     case WEIR_PERMISSION:

@@ -31,7 +31,8 @@ typedef enum weir__slate_kind {
     WEIR__SLATE_CLOSED = 9,
     WEIR__SLATE_UNSUPPORTED = 10,
     WEIR__SLATE_PANIC = 11, /* of SlateDB, here or in one of its threads */
-    WEIR__SLATE_TIMEOUT = 12
+    WEIR__SLATE_TIMEOUT = 12,
+    WEIR__SLATE_VERSION = 13 /* stored in a format that is newer than SlateDB is here */
 } weir__slate_kind;
 
 typedef struct weir__slate_error {

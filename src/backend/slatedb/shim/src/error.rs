@@ -13,7 +13,7 @@ use slatedb::{CloseReason, ErrorKind};
 use slatedb_txn_obj::TransactionalObjectError;
 
 use crate::runtime::last_panic;
-use crate::seal::Damaged;
+use crate::seal::{Damaged, Newer};
 
 pub const KIND_OK: i32 = 0;
 pub const KIND_NOT_FOUND: i32 = 1;
@@ -28,6 +28,7 @@ pub const KIND_CLOSED: i32 = 9;
 pub const KIND_UNSUPPORTED: i32 = 10;
 pub const KIND_PANIC: i32 = 11;
 pub const KIND_TIMEOUT: i32 = 12;
+pub const KIND_VERSION: i32 = 13;
 
 /// The message of a failure, in memory of the caller.
 #[repr(C)]
@@ -173,7 +174,8 @@ fn cause(error: &(dyn StdError + 'static)) -> Option<i32> {
         let found = io
             .and_then(io_kind)
             .or_else(|| store.and_then(store_kind))
-            .or_else(|| is_damage(error).then_some(KIND_CORRUPTED));
+            .or_else(|| is_damage(error).then_some(KIND_CORRUPTED))
+            .or_else(|| error.is::<Newer>().then_some(KIND_VERSION));
         if found.is_some() {
             return found;
         }

@@ -4,6 +4,9 @@
 //! the seal comes after all that the format points to. docs/slatedb.md has the bytes. A table that
 //! is shorter than what points into it is damage too, and no trouble of the network.
 //!
+//! They begin with the number of their format. One that this SlateDB does not know, under a seal
+//! that is whole, was written by a newer one.
+//!
 //! SPDX-License-Identifier: Apache-2.0
 
 use std::fmt;
@@ -24,6 +27,7 @@ use slatedb_common::retry::NonRetryable;
 
 const MAGIC: &[u8; 8] = b"weirseal";
 const SEAL_SIZE: usize = MAGIC.len() + 4;
+const VERSION_SIZE: usize = 2;
 
 /// Bytes that can't be right.
 #[derive(Debug)]
@@ -37,11 +41,27 @@ impl fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
-fn damaged(what: String) -> Error {
+/// Bytes of a format that is newer than this SlateDB.
+#[derive(Debug)]
+pub struct Newer(String);
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Newer {}
+
+fn refused(why: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Generic {
         store: "sealed",
-        source: Box::new(NonRetryable(Box::new(Damaged(what)))),
+        source: Box::new(NonRetryable(Box::new(why))),
     }
+}
+
+fn damaged(what: String) -> Error {
+    refused(Damaged(what))
 }
 
 #[derive(Debug)]
@@ -54,7 +74,16 @@ impl fmt::Display for Sealing {
 }
 
 fn has_seal(location: &Path) -> bool {
-    matches!(location.extension(), Some("manifest" | "compactions"))
+    newest_version(location).is_some()
+}
+
+/// The newest format of such an object that SlateDB 0.18 reads.
+fn newest_version(location: &Path) -> Option<u16> {
+    match location.extension() {
+        Some("manifest") => Some(2),
+        Some("compactions") => Some(2),
+        _ => None,
+    }
 }
 
 fn seal(payload: PutPayload) -> PutPayload {
@@ -68,16 +97,26 @@ fn seal(payload: PutPayload) -> PutPayload {
     bytes.freeze().into()
 }
 
-/// The bytes before the seal. An object that has none was written by other tools.
-fn unseal(bytes: Bytes) -> Option<Bytes> {
-    let Some(size) = bytes.len().checked_sub(SEAL_SIZE) else {
-        return Some(bytes);
-    };
-    if &bytes[size + 4..] != MAGIC {
-        return Some(bytes);
+/// The bytes before the seal. An object that has none was written by other tools, or is cut.
+fn unseal(location: &Path, bytes: Bytes) -> Result<Bytes> {
+    let sealed = bytes
+        .len()
+        .checked_sub(SEAL_SIZE)
+        .filter(|size| &bytes[size + 4..] == MAGIC);
+    let size = sealed.unwrap_or(bytes.len());
+    if sealed.is_some() && bytes[size..size + 4] != crc32fast::hash(&bytes[..size]).to_be_bytes() {
+        return Err(damaged(format!("the checksum of {location} is wrong")));
     }
-    let checksum = crc32fast::hash(&bytes[..size]).to_be_bytes();
-    (bytes[size..size + 4] == checksum).then(|| bytes.slice(..size))
+    if size < VERSION_SIZE {
+        return Err(damaged(format!("{location} has {size} bytes")));
+    }
+    let version = u16::from_be_bytes([bytes[0], bytes[1]]);
+    match newest_version(location) {
+        Some(newest) if sealed.is_some() && version > newest => Err(refused(Newer(format!(
+            "{location} has format {version}, and this SlateDB knows {newest}"
+        )))),
+        _ => Ok(bytes.slice(..size)),
+    }
 }
 
 impl Sealing {
@@ -140,8 +179,7 @@ impl ObjectStore for Sealing {
         }
         let (mut meta, attributes) = (result.meta.clone(), result.attributes.clone());
         let extensions = result.extensions.clone();
-        let bytes = unseal(result.bytes().await?)
-            .ok_or_else(|| damaged(format!("the checksum of {location} is wrong")))?;
+        let bytes = unseal(location, result.bytes().await?)?;
         meta.size = bytes.len() as u64;
         Ok(GetResult {
             range: 0..meta.size,
