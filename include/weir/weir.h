@@ -11,5 +11,6 @@
 #include <weir/base.h>
 #include <weir/state.h>
 #include <weir/stream.h>
+#include <weir/window.h>
 
 #endif

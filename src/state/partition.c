@@ -17,8 +17,9 @@
 
 #define KEY_CHANGELOG_OFFSET  "__changelog_offset__"
 #define KEY_PROCESSED_OFFSETS "__weir_processed_offsets__"
+#define KEY_WINDOW_ENDS       "__weir_window_ends__"
 #define CF_NAME_MAX           255u
-#define META_OPS              2u /* what weir__partition_write adds to a batch */
+#define META_OPS              3u /* what weir__partition_write adds to a batch */
 #define OPS_KEPT              ((size_t)4096)
 
 /* --- Errors --- */
@@ -96,6 +97,16 @@ static weir_status parse_processed(weir_partition *partition, weir_slice value, 
                                      inner.message);
     if (status)
         return weir__partition_error(partition, status, err, "reading the processed offsets");
+    return WEIR_OK;
+}
+
+static weir_status parse_ends(weir_partition *partition, weir_slice value, weir_error *err)
+{
+    (void)err;
+    /* Whatever else is there: the index is made anew. */
+    bool is_complete =
+        value.size == 8 && weir__get_be64(value.data) == (uint64_t)partition->changelog_offset + 1;
+    partition->ends = is_complete ? WEIR__ENDS_VALID : WEIR__ENDS_NONE;
     return WEIR_OK;
 }
 
@@ -201,6 +212,8 @@ static weir_status open_all(const weir__partition_config *config, weir_partition
         status = load(partition, KEY_CHANGELOG_OFFSET, parse_changelog_offset, err);
     if (!status)
         status = load(partition, KEY_PROCESSED_OFFSETS, parse_processed, err);
+    if (!status && partition->kind.id == WEIR_STORE_WINDOWED)
+        status = load(partition, KEY_WINDOW_ENDS, parse_ends, err);
     return status;
 }
 
@@ -220,6 +233,7 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
     opened->gap_policy = config->gap_policy;
     opened->number = config->number;
     opened->kind = config->kind;
+    opened->window_epoch = 1;
     opened->store = strdup(config->store);
     opened->stream_id = config->stream_id ? strdup(config->stream_id) : NULL;
     opened->path = strdup(config->path);
@@ -353,12 +367,29 @@ static weir_status build_processed(weir_partition *partition, const weir_topic_o
     return WEIR_OK;
 }
 
+static void add_ends_op(const weir_partition *partition, int64_t changelog_offset, uint8_t *bytes,
+                        weir_backend_op *ops, size_t *total)
+{
+    if (partition->ends == WEIR__ENDS_NONE ||
+        (partition->ends == WEIR__ENDS_VALID && changelog_offset == WEIR_OFFSET_NONE))
+        return;
+    weir_backend_op op = {
+        .kind = WEIR_OP_DELETE, .cf = partition->metadata, .key = weir_slice_str(KEY_WINDOW_ENDS)};
+    if (partition->ends == WEIR__ENDS_VALID) {
+        weir__put_be64(bytes, (uint64_t)changelog_offset + 1);
+        op.kind = WEIR_OP_PUT;
+        op.value = weir_slice_of(bytes, 8);
+    }
+    ops[(*total)++] = op;
+}
+
 weir_status weir__partition_write(weir_partition *partition, weir_backend_op *ops, size_t count,
                                   int64_t changelog_offset, const weir_topic_offset *processed,
                                   size_t processed_count, weir_error *err)
 {
     size_t total = count;
     uint8_t offset_bytes[8];
+    uint8_t ends_bytes[8];
     if (changelog_offset != WEIR_OFFSET_NONE && changelog_offset < partition->changelog_offset)
         return weir__partition_error(partition, WEIR_OFFSET, err,
                                      "the changelog offset %" PRId64
@@ -380,6 +411,7 @@ weir_status weir__partition_write(weir_partition *partition, weir_backend_op *op
                                          .key = weir_slice_str(KEY_PROCESSED_OFFSETS),
                                          .value = weir__buffer_slice(&partition->scratch)};
     }
+    add_ends_op(partition, changelog_offset, ends_bytes, ops, &total);
     if (total == 0)
         return WEIR_OK;
     weir_error inner;
@@ -390,11 +422,30 @@ weir_status weir__partition_write(weir_partition *partition, weir_backend_op *op
         return weir__database_error(partition->database, status, "writing a batch", &inner, err);
     if (changelog_offset != WEIR_OFFSET_NONE)
         partition->changelog_offset = changelog_offset;
+    if (partition->ends == WEIR__ENDS_STALE)
+        partition->ends = WEIR__ENDS_NONE;
     for (size_t i = 0; i < processed_count; i++)
         find_processed(partition, processed[i].topic)->offset = processed[i].offset;
     partition->stats.flushes++;
     partition->stats.written += count;
     return WEIR_OK;
+}
+
+weir_status weir__partition_ends_complete(weir_partition *partition, weir_error *err)
+{
+    uint8_t bytes[8];
+    weir_backend_op *ops = weir__partition_ops(partition, 1);
+    if (!ops)
+        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "out of memory");
+    weir__put_be64(bytes, (uint64_t)partition->changelog_offset + 1);
+    ops[0] = (weir_backend_op){.kind = WEIR_OP_PUT,
+                               .cf = partition->metadata,
+                               .key = weir_slice_str(KEY_WINDOW_ENDS),
+                               .value = weir_slice_of(bytes, sizeof bytes)};
+    weir_status status = weir__partition_write(partition, ops, 1, WEIR_OFFSET_NONE, NULL, 0, err);
+    if (!status)
+        partition->ends = WEIR__ENDS_VALID;
+    return status;
 }
 
 /* --- What the outside asks --- */

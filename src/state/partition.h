@@ -5,6 +5,8 @@
  * Stored in the column family "__metadata__" (docs/formats/state.md):
  *   __changelog_offset__        integer, 8 bytes big-endian, as Quix Streams
  *   __weir_processed_offsets__  JSON {"topic":offset,…}, Weir's own
+ *   __weir_window_ends__        integer: the index of windows by end is complete as of this
+ *                               changelog offset + 1, Weir's own
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -32,6 +34,13 @@ typedef struct weir__processed_offset {
     char *topic;
     int64_t offset;
 } weir__processed_offset;
+
+/* The index of a windowed store's windows by end. */
+typedef enum weir__ends {
+    WEIR__ENDS_NONE,  /* not there, or of another changelog offset */
+    WEIR__ENDS_VALID, /* complete, and kept up with every batch */
+    WEIR__ENDS_STALE  /* it was complete; the next batch must say that it is not */
+} weir__ends;
 
 struct weir_partition {
     /* Who it is, for messages. Owned. */
@@ -61,6 +70,9 @@ struct weir_partition {
     weir__recovery *recovery; /* NULL: none in progress */
     weir_gap_policy gap_policy;
 
+    weir__ends ends;
+    uint64_t window_epoch; /* from 1; see state/window.h */
+
     weir_partition_stats stats;
     weir_backend_op *ops; /* room for a batch, kept from flush to flush */
     size_t ops_capacity;
@@ -88,16 +100,22 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
 weir_status weir__partition_close(weir_partition *partition, weir_error *err);
 
 /*
- * One atomic batch: ops[0…count), which has room for two more at its end, then the
- * changelog offset and the processed offsets (each only if given). The one place that
+ * One atomic batch: ops[0…count), which has room for three more at its end, then the
+ * changelog offset and the processed offsets (each only if given), and the state of the
+ * index by end. The one place that
  * writes to the database. WEIR_OFFSET: changelog_offset is below the stored one.
  * Syncs when there is no changelog. The record cache is the caller's business.
  */
 weir_status weir__partition_write(weir_partition *partition, weir_backend_op *ops, size_t count,
                                   int64_t changelog_offset, const weir_topic_offset *processed,
                                   size_t processed_count, weir_error *err);
-/* Room for `count` ops plus the two of weir__partition_write. NULL: no memory. */
+/* Room for `count` ops plus the three of weir__partition_write. NULL: no memory. */
 weir_backend_op *weir__partition_ops(weir_partition *partition, size_t count);
+/* Says in the database that the index by end is complete. */
+weir_status weir__partition_ends_complete(weir_partition *partition, weir_error *err);
+/* Deletes all keys of a column family, in batches. */
+weir_status weir__partition_cf_clear(weir_partition *partition, weir_backend_cf *cf,
+                                     weir_error *err);
 
 /* "…: what (store=… stream=… partition=… backend=… path=…)", the one form of errors here. */
 weir_status weir__partition_error(const weir_partition *partition, weir_status status,

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "state/update_cache.h"
+#include "state/window_hooks.h"
 
 /* Records of one read. */
 #define BLOCK_RECORDS 4096u
@@ -419,7 +420,8 @@ static bool is_batch_due(const weir__recovery *recovery)
 static weir_status write_batch(weir_partition *partition, weir__recovery *recovery, weir_error *err)
 {
     weir__update_cache *gathered = &recovery->gathered;
-    weir_backend_op *ops = weir__partition_ops(partition, gathered->count);
+    size_t room = gathered->count * (partition->ends == WEIR__ENDS_VALID ? 2 : 1);
+    weir_backend_op *ops = weir__partition_ops(partition, room);
     if (ops == NULL)
         return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
     weir__update_cache_sort(gathered, ops);
@@ -433,11 +435,17 @@ static weir_status write_batch(weir_partition *partition, weir__recovery *recove
         };
     }
 
+    size_t followers = 0;
+    if (partition->ends == WEIR__ENDS_VALID &&
+        weir__window_ends_follow(partition, gathered, &gathered->arena, ops + gathered->count,
+                                 &followers))
+        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
+
     /* What is stored stays unless it is given. */
     const weir__offset_table *processed = &recovery->rule.processed;
     size_t processed_count = recovery->rule.processed_changed ? processed->count : 0;
     weir_status status =
-        weir__partition_write(partition, ops, gathered->count, recovery->position - 1,
+        weir__partition_write(partition, ops, gathered->count + followers, recovery->position - 1,
                               processed->items, processed_count, err);
     if (status != WEIR_OK)
         return status;

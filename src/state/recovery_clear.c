@@ -63,10 +63,10 @@ static weir_status collect_deletes(weir_partition *partition, weir_backend_cf *c
     return WEIR_OK;
 }
 
-static weir_status clear_family(weir_partition *partition, const char *name, weir_error *err)
+weir_status weir__partition_cf_clear(weir_partition *partition, weir_backend_cf *cf,
+                                     weir_error *err)
 {
     weir_backend_iter *iter = NULL;
-    weir_backend_cf *cf = NULL;
     weir__arena keys;
     weir__arena_init(&keys);
     size_t count = 0;
@@ -77,9 +77,7 @@ static weir_status clear_family(weir_partition *partition, const char *name, wei
         status = weir_error_set(err, WEIR_NO_MEMORY, "out of memory");
         goto done;
     }
-    status = partition->backend->cf_open(partition->db, name, false, &cf, err);
-    if (status == WEIR_OK)
-        status = partition->backend->iter_open(partition->db, cf, &args, &iter, err);
+    status = partition->backend->iter_open(partition->db, cf, &args, &iter, err);
     while (status == WEIR_OK) {
         status = collect_deletes(partition, cf, iter, &keys, ops, &count, err);
         if (status != WEIR_OK || count == 0)
@@ -93,10 +91,18 @@ done:
     return status;
 }
 
+static weir_status clear_family(weir_partition *partition, const char *name, weir_error *err)
+{
+    weir_backend_cf *cf = NULL;
+    weir_status status = partition->backend->cf_open(partition->db, name, false, &cf, err);
+    return status == WEIR_OK ? weir__partition_cf_clear(partition, cf, err) : status;
+}
+
 /* What the partition knows in memory about offsets follows what was deleted. */
 static void forget_offsets(weir_partition *partition)
 {
     partition->changelog_offset = WEIR_OFFSET_NONE;
+    partition->ends = WEIR__ENDS_NONE;
     for (size_t i = 0; i < partition->processed_count; i++)
         free(partition->processed[i].topic);
     partition->processed_count = 0;

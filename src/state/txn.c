@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "state/counter.h"
+#include "state/window_hooks.h"
 
 #define PREFETCH_UPDATE 24u
 #define PREFETCH_SLOT   16u
@@ -108,7 +109,17 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
         begun->partition = partition;
         begun->state.txn = begun;
         weir__update_cache_init(&begun->updates);
+        if (partition->kind.id == WEIR_STORE_WINDOWED) {
+            begun->window = weir__window_txn_new();
+            if (!begun->window) {
+                weir__txn_destroy(begun);
+                return weir__partition_error(partition, WEIR_NO_MEMORY, err,
+                                             "out of memory for a transaction");
+            }
+        }
     }
+    if (begun->window)
+        weir__window_txn_begin(partition, begun->window);
     begun->status = WEIR_TXN_STARTED;
     begun->is_sorted = false;
     begun->writes = 0;
@@ -129,6 +140,7 @@ void weir__txn_destroy(weir_txn *txn)
     weir__buffer_release(&txn->processed_json);
     weir__state_release(&txn->state);
     weir__iter_free(txn->spare_iter);
+    weir__window_txn_free(txn->window);
     free(txn->processed);
     free(txn);
 }
@@ -145,6 +157,8 @@ void weir_txn_free(weir_txn *txn)
         return;
     }
     weir__update_cache_reset(&txn->updates);
+    if (txn->window)
+        weir__window_txn_reset(txn->window);
     partition->spare_txn = txn;
 }
 
@@ -165,7 +179,8 @@ size_t weir_txn_change_count(const weir_txn *txn)
 
 size_t weir_txn_change_bytes(const weir_txn *txn)
 {
-    return weir__update_cache_bytes(&txn->updates);
+    return weir__update_cache_bytes(&txn->updates) +
+           (txn->window ? weir__window_txn_bytes(txn->window) : 0);
 }
 
 void weir_txn_fail(weir_txn *txn)
@@ -295,7 +310,7 @@ weir_status weir_txn_exists(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_s
 
 /* --- Changes --- */
 
-weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err)
 {
     if (txn->status != WEIR_TXN_STARTED)
@@ -314,6 +329,18 @@ weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
         weir_txn_fail(txn);
     else
         txn->writes++;
+    return status;
+}
+
+weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          weir_error *err)
+{
+    weir_status status = weir__txn_put(txn, cf, key, value, err);
+    if (status || !txn->window)
+        return status;
+    status = weir__window_note_change(txn, cf, key, !value, err);
+    if (status)
+        weir_txn_fail(txn);
     return status;
 }
 
@@ -506,8 +533,12 @@ static weir_status write_changes(weir_txn *txn, int64_t changelog_offset, weir_e
     if (!ops)
         return no_memory(txn, err);
     size_t count = fill_ops(txn, ops);
+    if (txn->window)
+        weir__window_txn_before_flush(txn);
     status = weir__partition_write(partition, ops, count, changelog_offset, txn->processed,
                                    txn->processed_count, err);
+    if (!status && txn->window)
+        weir__window_txn_flushed(txn);
     if (!partition->cache)
         return status;
     if (!status)

@@ -18,6 +18,8 @@ struct weir_state {
     weir__buffer text;  /* the string that was handed out */
 };
 
+typedef struct weir__window_txn weir__window_txn; /* window.h */
+
 struct weir_txn {
     weir_partition *partition;
     weir_txn_status status;
@@ -37,8 +39,9 @@ struct weir_txn {
     weir__buffer topics;
     weir__buffer processed_json;
     weir_state state;
-    weir_iter *spare_iter; /* a closed iterator whose memory waits for the next */
-    weir_txn *next_open;   /* among the open transactions of the partition */
+    weir__window_txn *window; /* NULL unless the store is windowed */
+    weir_iter *spare_iter;    /* a closed iterator whose memory waits for the next */
+    weir_txn *next_open;      /* among the open transactions of the partition */
     weir_txn *previous_open;
 };
 
@@ -46,6 +49,9 @@ struct weir_txn {
 weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice *value,
                           weir_error *err);
 weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          weir_error *err);
+/* As weir__txn_set, without its look at what the kind of store makes of the change. */
+weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err);
 /* Successful sets and deletes since the transaction began: tells whether a record changed
  * anything, also when it only wrote keys anew. */

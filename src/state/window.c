@@ -1,0 +1,426 @@
+/*
+ * One window, the marks of a key, and the part of a transaction that is about windows.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "state/window.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/number.h"
+#include "state/window_hooks.h"
+
+#define KEPT_BYTES ((size_t)256 << 10)
+
+static const char *const mark_names[] = {
+    [WEIR__CF_LATEST_TIMESTAMPS] = "__latest_timestamp__",
+    [WEIR__CF_EXPIRATION_INDEX] = "__expired_start_gt__",
+    [WEIR__CF_DELETION_INDEX] = "__deleted_start_gt__",
+    [WEIR__CF_VALUE_DELETION_INDEX] = "__value_deleted_start_gt__",
+};
+#define MARKS_BEGIN WEIR__CF_LATEST_TIMESTAMPS
+#define MARKS_END   (WEIR__CF_VALUE_DELETION_INDEX + 1)
+
+/* --- Errors --- */
+
+weir_status weir__window_refuse(weir_txn *txn, bool is_change, weir_status status, weir_error *err,
+                                const char *format, ...)
+{
+    char what[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (is_change)
+        weir_txn_fail(txn);
+    return weir__partition_error(txn->partition, status, err, "%s", what);
+}
+
+weir_status weir__window_no_memory(weir_txn *txn, weir_error *err)
+{
+    return weir__partition_error(txn->partition, WEIR_NO_MEMORY, err, "out of memory for windows");
+}
+
+/* --- Keys --- */
+
+/* Room for a state key of the prefix and `size` bytes. A longer one than there may be is
+ * refused where it is used. */
+static weir_status prefix_key(weir_txn *txn, weir_slice prefix, size_t size, weir_error *err)
+{
+    weir__buffer *buffer = &txn->window->key;
+    size_t whole = weir__window_prefix_size(prefix) + size;
+    weir__buffer_clear(buffer);
+    if (buffer->capacity < whole && weir__buffer_reserve(buffer, whole))
+        return weir__window_no_memory(txn, err);
+    buffer->size = weir__window_prefix_write(buffer->data, prefix);
+    return WEIR_OK;
+}
+
+weir_status weir__window_pair_key(weir_txn *txn, weir_slice prefix, int64_t first, uint64_t second,
+                                  weir_slice *key, weir_error *err)
+{
+    weir__buffer *buffer = &txn->window->key;
+    weir_status status = prefix_key(txn, prefix, WEIR__PAIR_SIZE, err);
+    *key = weir_slice_of(NULL, 0);
+    if (status)
+        return status;
+    weir__window_pair_write(buffer->data + buffer->size, (uint64_t)first, second);
+    buffer->size += WEIR__PAIR_SIZE;
+    *key = weir__buffer_slice(buffer);
+    return WEIR_OK;
+}
+
+static weir_status mark_key(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice *key,
+                            weir_error *err)
+{
+    weir__buffer *buffer = &txn->window->key;
+    size_t size = strlen(mark_names[cf]);
+    weir_status status = prefix_key(txn, prefix, size, err);
+    *key = weir_slice_of(NULL, 0);
+    if (status)
+        return status;
+    memcpy(buffer->data + buffer->size, mark_names[cf], size);
+    buffer->size += size;
+    *key = weir__buffer_slice(buffer);
+    return WEIR_OK;
+}
+
+/* --- Marks --- */
+
+weir_status weir__window_mark_get(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t *mark,
+                                  weir_error *err)
+{
+    weir_slice key;
+    weir_slice json;
+    weir_error inner;
+    weir_error_init(&inner);
+    *mark = WEIR__MARK_NONE;
+    weir_status status = mark_key(txn, cf, prefix, &key, err);
+    if (!status)
+        status = weir__txn_get(txn, cf, key, &json, err);
+    if (status)
+        return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+    if (weir__json_read_int(json, mark, &inner) == WEIR_OK)
+        return WEIR_OK;
+    *mark = WEIR__MARK_NONE;
+    return weir__partition_error(txn->partition, WEIR_CORRUPTED, err,
+                                 "the stored %s is not a time: %s", mark_names[cf], inner.message);
+}
+
+weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
+                                  weir_error *err)
+{
+    weir_slice key;
+    char text[WEIR__NUMBER_SIZE];
+    weir_slice value = weir_slice_of(text, weir__number_write_i64(text, mark));
+    weir_status status = mark_key(txn, cf, prefix, &key, err);
+    return status ? status : weir__txn_put(txn, cf, key, &value, err);
+}
+
+static weir_status hand_out(int64_t mark, int64_t *value)
+{
+    *value = mark == WEIR__MARK_NONE ? 0 : mark;
+    return mark == WEIR__MARK_NONE ? WEIR_NOT_FOUND : WEIR_OK;
+}
+
+weir_status weir_window_latest_timestamp(weir_state *state, int64_t *timestamp_ms, weir_error *err)
+{
+    weir__window_memo *memo;
+    *timestamp_ms = 0;
+    weir_status status = weir__window_check(state->txn, "weir_window_latest_timestamp", err);
+    if (!status)
+        status = weir__window_memo_get(state->txn, weir__window_prefix(state), &memo, err);
+    return status ? status : hand_out(memo->latest, timestamp_ms);
+}
+
+weir_status weir_window_expired_until(weir_state *state, int64_t *mark_ms, weir_error *err)
+{
+    weir__window_memo *memo;
+    *mark_ms = 0;
+    weir_status status = weir__window_check(state->txn, "weir_window_expired_until", err);
+    if (!status)
+        status = weir__window_memo_get(state->txn, weir__window_prefix(state), &memo, err);
+    return status ? status : hand_out(memo->expired, mark_ms);
+}
+
+weir_status weir_window_set_expired_until(weir_state *state, int64_t mark_ms, weir_error *err)
+{
+    weir_txn *txn = state->txn;
+    weir_slice prefix = weir__window_prefix(state);
+    weir__window_memo *memo;
+    weir_status status = weir__window_check(txn, "weir_window_set_expired_until", err);
+    if (status)
+        return status;
+    status = weir__window_memo_get(txn, prefix, &memo, err);
+    if (!status)
+        status = weir__window_mark_set(txn, WEIR__CF_EXPIRATION_INDEX, prefix, mark_ms, err);
+    if (status)
+        weir_txn_fail(txn);
+    else
+        weir__window_memo_expire(memo, mark_ms);
+    return status;
+}
+
+/* Written with the first record of a transaction even if it is not later, as Quix Streams does. */
+static weir_status raise_latest(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                int64_t timestamp, weir_error *err)
+{
+    if (timestamp <= memo->latest) {
+        if (memo->is_latest_set)
+            return WEIR_OK;
+        timestamp = memo->latest;
+    }
+    weir_status status =
+        weir__window_mark_set(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, timestamp, err);
+    if (status)
+        return status;
+    memo->latest = timestamp;
+    memo->is_latest_set = memo->is_dirty = true;
+    return WEIR_OK;
+}
+
+weir_status weir_window_advance_timestamp(weir_state *state, int64_t timestamp_ms,
+                                          int64_t *latest_ms, weir_error *err)
+{
+    weir_txn *txn = state->txn;
+    weir_slice prefix = weir__window_prefix(state);
+    weir__window_memo *memo;
+    if (latest_ms)
+        *latest_ms = 0;
+    weir_status status = weir__window_check(txn, "weir_window_advance_timestamp", err);
+    if (status)
+        return status;
+    if (timestamp_ms < 0)
+        return weir__window_refuse(txn, true, WEIR_INVALID, err,
+                                   "weir_window_advance_timestamp: timestamp_ms is %" PRId64
+                                   ", and must not be below 0",
+                                   timestamp_ms);
+    status = weir__window_memo_get(txn, prefix, &memo, err);
+    /* 0 is as good as none here. */
+    if (!status && timestamp_ms > (memo->latest > 0 ? memo->latest : 0))
+        status = raise_latest(txn, prefix, memo, timestamp_ms, err);
+    if (status)
+        weir_txn_fail(txn);
+    else if (latest_ms)
+        *latest_ms = memo->latest > 0 ? memo->latest : 0;
+    return status;
+}
+
+/* --- One window --- */
+
+static weir_status check_span(weir_txn *txn, bool is_change, const char *call, int64_t start,
+                              int64_t end, weir_error *err)
+{
+    if (start < 0)
+        return weir__window_refuse(txn, is_change, WEIR_INVALID, err,
+                                   "%s: start_ms is %" PRId64 ", and must not be below 0", call,
+                                   start);
+    if (end <= start)
+        return weir__window_refuse(txn, is_change, WEIR_INVALID, err,
+                                   "%s: end_ms is %" PRId64 ", and must come after start_ms, "
+                                   "%" PRId64,
+                                   call, end, start);
+    return WEIR_OK;
+}
+
+weir_status weir_window_get(weir_state *state, int64_t start_ms, int64_t end_ms, weir_slice *value,
+                            weir_error *err)
+{
+    weir_txn *txn = state->txn;
+    weir_slice key;
+    *value = weir_slice_of(NULL, 0);
+    weir_status status = weir__window_check(txn, "weir_window_get", err);
+    if (!status)
+        status = check_span(txn, false, "weir_window_get", start_ms, end_ms, err);
+    if (!status)
+        status = weir__window_pair_key(txn, weir__window_prefix(state), start_ms, (uint64_t)end_ms,
+                                       &key, err);
+    return status ? status : weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
+}
+
+static weir_status update(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
+                          weir_slice value, int64_t timestamp, weir_error *err)
+{
+    weir_slice key;
+    weir__window_memo *memo;
+    weir_status status = weir__window_pair_key(txn, prefix, start, (uint64_t)end, &key, err);
+    bool is_new = !status && txn->window->has_ends && weir__window_ends_lack(txn, key);
+    /* Before all else: the value may be one that was handed out. */
+    if (!status)
+        status = weir__txn_put(txn, WEIR_CF_DEFAULT, key, &value, err);
+    if (!status && is_new)
+        status = weir__window_ends_change(txn, prefix, start, end, false, err);
+    if (!status)
+        status = weir__window_memo_get(txn, prefix, &memo, err);
+    if (status)
+        return status;
+    weir__window_memo_add(memo, start, end);
+    return raise_latest(txn, prefix, memo, timestamp, err);
+}
+
+weir_status weir_window_update(weir_state *state, int64_t start_ms, int64_t end_ms,
+                               weir_slice value, int64_t timestamp_ms, weir_error *err)
+{
+    weir_txn *txn = state->txn;
+    weir_status status = weir__window_check(txn, "weir_window_update", err);
+    if (!status)
+        status = check_span(txn, true, "weir_window_update", start_ms, end_ms, err);
+    if (status)
+        return status;
+    if (timestamp_ms < 0)
+        return weir__window_refuse(txn, true, WEIR_INVALID, err,
+                                   "weir_window_update: timestamp_ms is %" PRId64
+                                   ", and must not be below 0",
+                                   timestamp_ms);
+    status = update(txn, weir__window_prefix(state), start_ms, end_ms, value, timestamp_ms, err);
+    if (status)
+        weir_txn_fail(txn);
+    return status;
+}
+
+weir_status weir__window_remove(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
+                                weir_error *err)
+{
+    weir_slice key;
+    weir_status status = weir__window_pair_key(txn, prefix, start, (uint64_t)end, &key, err);
+    if (!status)
+        status = weir__txn_put(txn, WEIR_CF_DEFAULT, key, NULL, err);
+    if (!status && txn->window->has_ends)
+        status = weir__window_ends_change(txn, prefix, start, end, true, err);
+    if (status)
+        return status;
+    weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
+    if (memo)
+        weir__window_memo_remove(memo, start, end);
+    return WEIR_OK;
+}
+
+weir_status weir_window_delete(weir_state *state, int64_t start_ms, int64_t end_ms, weir_error *err)
+{
+    weir_txn *txn = state->txn;
+    weir_status status = weir__window_check(txn, "weir_window_delete", err);
+    if (!status)
+        status = check_span(txn, true, "weir_window_delete", start_ms, end_ms, err);
+    if (status)
+        return status;
+    status = weir__window_remove(txn, weir__window_prefix(state), start_ms, end_ms, err);
+    if (status)
+        weir_txn_fail(txn);
+    return status;
+}
+
+/* --- The part of a transaction --- */
+
+weir__window_txn *weir__window_txn_new(void)
+{
+    weir__window_txn *window = calloc(1, sizeof *window);
+    if (!window)
+        return NULL;
+    weir__update_cache_init(&window->memos);
+    weir__arena_init(&window->collected);
+    return window;
+}
+
+void weir__window_txn_free(weir__window_txn *window)
+{
+    if (!window)
+        return;
+    weir__update_cache_release(&window->memos);
+    weir__buffer_release(&window->key);
+    weir__window_list_free(window->spare_list);
+    weir__arena_release(&window->collected);
+    free(window->values);
+    free(window);
+}
+
+void weir__window_txn_begin(const weir_partition *partition, weir__window_txn *window)
+{
+    window->has_ends = partition->ends == WEIR__ENDS_VALID;
+    window->first_end = 0;
+    window->first_end_epoch = partition->window_epoch;
+}
+
+void weir__window_txn_reset(weir__window_txn *window)
+{
+    weir__update_cache_reset(&window->memos);
+    weir__arena_reset(&window->collected, KEPT_BYTES);
+    window->last = NULL;
+}
+
+size_t weir__window_txn_bytes(const weir__window_txn *window)
+{
+    return weir__update_cache_bytes(&window->memos);
+}
+
+void weir__window_txn_before_flush(weir_txn *txn)
+{
+    /* What this transaction has changed is missing in an index that was made meanwhile. */
+    if (txn->partition->ends == WEIR__ENDS_VALID && !txn->window->has_ends)
+        txn->partition->ends = WEIR__ENDS_STALE;
+}
+
+/* The memos are those of the committed state now. */
+static void move_memos(weir_txn *txn)
+{
+    weir_partition *partition = txn->partition;
+    const weir__update_cache *memos = &txn->window->memos;
+    for (size_t i = 0; i < memos->count; i++) {
+        const weir__update *from = memos->updates[i];
+        weir__window_memo memo;
+        memcpy(&memo, from->value, sizeof memo);
+        if (!memo.is_dirty)
+            continue;
+        memo.is_dirty = memo.is_latest_set = false;
+        weir_slice value = weir_slice_of(&memo, offsetof(weir__window_memo, spans) +
+                                                    memo.count * sizeof *memo.spans);
+        weir__record_cache_put(partition->cache, WEIR__CF_MEMO,
+                               weir_slice_of(from->key, from->key_size), from->hash, &value);
+    }
+}
+
+void weir__window_txn_flushed(weir_txn *txn)
+{
+    weir_partition *partition = txn->partition;
+    if (partition->cache)
+        move_memos(txn);
+    /* Another transaction has changed, or found out, things that don't go together with this. */
+    if (partition->open_txns > 1)
+        partition->window_epoch++;
+}
+
+/* --- Changes around the functions of windows --- */
+
+static bool is_mark(weir_cf cf, weir_slice key, weir_slice *prefix)
+{
+    if (cf < MARKS_BEGIN || cf >= MARKS_END)
+        return false;
+    weir_slice name = weir_slice_str(mark_names[cf]);
+    if (key.size < name.size)
+        return false;
+    size_t at = key.size - name.size;
+    *prefix = weir_slice_of(key.data, at > 0 ? at - 1 : 0);
+    return memcmp((const uint8_t *)key.data + at, name.data, name.size) == 0;
+}
+
+weir_status weir__window_note_change(weir_txn *txn, weir_cf cf, weir_slice key, bool is_delete,
+                                     weir_error *err)
+{
+    weir_slice prefix;
+    uint64_t start;
+    uint64_t end;
+    if (is_mark(cf, key, &prefix))
+        return weir__window_memo_forget(txn, prefix, err);
+    if ((cf != WEIR_CF_DEFAULT && cf != WEIR__CF_VALUES) ||
+        !weir__window_key_read(key, &prefix, &start, &end))
+        return WEIR_OK;
+    weir_status status = WEIR_OK;
+    if (cf == WEIR_CF_DEFAULT && txn->window->has_ends && start < end && end <= INT64_MAX)
+        status =
+            weir__window_ends_change(txn, prefix, (int64_t)start, (int64_t)end, is_delete, err);
+    return status ? status : weir__window_memo_forget(txn, prefix, err);
+}

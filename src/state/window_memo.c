@@ -1,0 +1,243 @@
+/*
+ * Memos: see window.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "state/window.h"
+
+static weir__window_memo *memo_of(weir__update *update)
+{
+    return (weir__window_memo *)(void *)update->value;
+}
+
+/* --- Finding and making them --- */
+
+static weir__update *find(weir_txn *txn, weir_slice prefix, uint64_t *hash)
+{
+    weir__window_txn *window = txn->window;
+    weir__update *last = window->last;
+    if (last && last->key_size == prefix.size &&
+        (prefix.size == 0 || memcmp(last->key, prefix.data, prefix.size) == 0))
+        return last;
+    *hash = weir__record_hash(WEIR__CF_MEMO, prefix);
+    window->last = weir__update_cache_find(&window->memos, WEIR_CF_DEFAULT, prefix, *hash);
+    return window->last;
+}
+
+/* The memo of the committed state, if the record cache has it. */
+static bool recall(const weir_txn *txn, weir_slice prefix, uint64_t hash, weir__window_memo *memo)
+{
+    weir_slice cached;
+    if (!txn->partition->cache || weir__record_cache_get(txn->partition->cache, WEIR__CF_MEMO,
+                                                         prefix, hash, &cached) != WEIR__CACHE_HIT)
+        return false;
+    memcpy(memo, cached.data, cached.size);
+    return memo->epoch == txn->partition->window_epoch;
+}
+
+static weir__window_memo *keep(weir_txn *txn, weir_slice prefix, uint64_t hash,
+                               const weir__window_memo *memo)
+{
+    weir__window_txn *window = txn->window;
+    weir_slice value = weir_slice_of(memo, sizeof *memo);
+    if (weir__update_cache_set(&window->memos, WEIR_CF_DEFAULT, prefix, hash, &value))
+        return NULL;
+    window->last = weir__update_cache_find(&window->memos, WEIR_CF_DEFAULT, prefix, hash);
+    return memo_of(window->last);
+}
+
+/*
+ * From the marks alone: the windows are searched for when they are needed. A key without
+ * latest timestamp has none, for each window came with one.
+ */
+static weir_status load(weir_txn *txn, weir_slice prefix, weir__window_memo *memo, weir_error *err)
+{
+    *memo = (weir__window_memo){
+        .epoch = txn->partition->window_epoch, .value_mark = WEIR__MARK_UNKNOWN, .is_dirty = true};
+    weir_status status =
+        weir__window_mark_get(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, &memo->latest, err);
+    if (!status)
+        status = weir__window_mark_get(txn, WEIR__CF_EXPIRATION_INDEX, prefix, &memo->expired, err);
+    if (memo->latest == WEIR__MARK_NONE)
+        memo->bound = memo->undeleted = INT64_MAX;
+    else if (memo->expired >= 0)
+        memo->bound = memo->expired < INT64_MAX ? memo->expired + 1 : INT64_MAX;
+    return status;
+}
+
+weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window_memo **memo,
+                                  weir_error *err)
+{
+    uint64_t hash = 0;
+    weir__window_memo made = {0};
+    weir__update *update = find(txn, prefix, &hash);
+    *memo = NULL;
+    if (update && memo_of(update)->epoch == txn->partition->window_epoch) {
+        *memo = memo_of(update);
+        return WEIR_OK;
+    }
+    hash = weir__record_hash(WEIR__CF_MEMO, prefix);
+    if (update || !recall(txn, prefix, hash, &made)) {
+        weir_status status = load(txn, prefix, &made, err);
+        if (status)
+            return status;
+    }
+    *memo = keep(txn, prefix, hash, &made);
+    return *memo ? WEIR_OK : weir__window_no_memory(txn, err);
+}
+
+weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix)
+{
+    uint64_t hash = 0;
+    weir__window_memo made = {0};
+    weir__update *update = find(txn, prefix, &hash);
+    if (update)
+        return memo_of(update)->epoch == txn->partition->window_epoch ? memo_of(update) : NULL;
+    hash = weir__record_hash(WEIR__CF_MEMO, prefix);
+    return recall(txn, prefix, hash, &made) ? keep(txn, prefix, hash, &made) : NULL;
+}
+
+weir_status weir__window_memo_forget(weir_txn *txn, weir_slice prefix, weir_error *err)
+{
+    weir__window_memo nothing = {.is_dirty = true}; /* no partition has the epoch 0 */
+    if (!keep(txn, prefix, weir__record_hash(WEIR__CF_MEMO, prefix), &nothing))
+        return weir__window_no_memory(txn, err);
+    return WEIR_OK;
+}
+
+/* --- What they say --- */
+
+static int compare(const weir__window_span *a, const weir__window_span *b)
+{
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    return (a->end > b->end) - (a->end < b->end);
+}
+
+/* From here on nothing is known. */
+static void limit(weir__window_memo *memo, int64_t bound)
+{
+    if (bound >= memo->bound)
+        return;
+    memo->bound = bound;
+    while (memo->count > 0 && memo->spans[memo->count - 1].start >= bound)
+        memo->count--;
+    memo->is_dirty = true;
+}
+
+void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end)
+{
+    weir__window_span added = {.start = start, .end = end};
+    if (start < memo->undeleted) {
+        memo->undeleted = start;
+        memo->is_dirty = true;
+    }
+    if (start <= memo->expired || start >= memo->bound)
+        return;
+    uint32_t at = memo->count;
+    while (at > 0 && compare(&memo->spans[at - 1], &added) > 0)
+        at--;
+    if (at > 0 && compare(&memo->spans[at - 1], &added) == 0)
+        return;
+    if (memo->count == WEIR__MEMO_SPANS) {
+        /* The last one has to go, and with it all that start with it. */
+        limit(memo, at == memo->count ? start : memo->spans[memo->count - 1].start);
+        if (start >= memo->bound)
+            return;
+    }
+    memmove(&memo->spans[at + 1], &memo->spans[at], (memo->count - at) * sizeof added);
+    memo->spans[at] = added;
+    memo->count++;
+    memo->is_dirty = true;
+}
+
+void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t end)
+{
+    weir__window_span removed = {.start = start, .end = end};
+    for (uint32_t i = 0; i < memo->count; i++) {
+        if (compare(&memo->spans[i], &removed) != 0)
+            continue;
+        memo->count--;
+        memmove(&memo->spans[i], &memo->spans[i + 1], (memo->count - i) * sizeof removed);
+        memo->is_dirty = true;
+        return;
+    }
+}
+
+void weir__window_memo_expire(weir__window_memo *memo, int64_t mark)
+{
+    uint32_t gone = 0;
+    memo->is_dirty = true;
+    if (mark < memo->expired) {
+        /* What is between the new mark and the old one was not kept. */
+        memo->count = 0;
+        memo->bound = mark < 0 ? 0 : mark + 1;
+    }
+    memo->expired = mark;
+    if (memo->bound <= mark)
+        memo->bound = mark < INT64_MAX ? mark + 1 : INT64_MAX;
+    while (gone < memo->count && memo->spans[gone].start <= mark)
+        gone++;
+    memo->count -= gone;
+    memmove(memo->spans, memo->spans + gone, memo->count * sizeof *memo->spans);
+}
+
+/* --- Searching --- */
+
+/* *is_done [out]: the rest of the range needn't be read. */
+static weir_status take(weir__window_memo *memo, weir_slice prefix, int64_t until,
+                        weir_windows *list, weir_slice key, weir_slice value, bool *is_done)
+{
+    uint64_t first;
+    uint64_t start;
+    uint64_t end;
+    *is_done = false;
+    if (!weir__window_first_read(key, prefix, &first))
+        return WEIR_OK;
+    bool is_own =
+        weir__window_pair_read(key, prefix, &start, &end) && start < INT64_MAX && end <= INT64_MAX;
+    if (first > (uint64_t)until) {
+        /* Whoever it belongs to: the prefix's windows that start before it have been seen. */
+        if (is_own)
+            weir__window_memo_add(memo, (int64_t)start, (int64_t)end);
+        else
+            limit(memo, first < INT64_MAX ? (int64_t)first : INT64_MAX);
+        *is_done = !is_own || memo->bound < INT64_MAX;
+        return WEIR_OK;
+    }
+    if (!is_own || !list)
+        return WEIR_OK;
+    weir_window window = {
+        .key = prefix, .start_ms = (int64_t)start, .end_ms = (int64_t)end, .value = value};
+    return weir__window_list_add(list, &window);
+}
+
+weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                   int64_t until, weir_windows *list, weir_error *err)
+{
+    weir_iter *iter;
+    bool is_done = false;
+    weir__window_memo found = *memo; /* a failure leaves it as it was */
+    weir_status status = weir__window_iter_open(txn, WEIR_CF_DEFAULT, prefix, memo->bound,
+                                                INT64_MAX, false, &iter, err);
+    if (status)
+        return status;
+    found.count = 0;
+    found.bound = INT64_MAX;
+    found.is_dirty = true;
+    while (!status && !is_done) {
+        weir_slice key;
+        weir_slice value;
+        status = weir_iter_next(iter, &key, &value, err);
+        if (!status && take(&found, prefix, until, list, key, value, &is_done))
+            status = weir__window_no_memory(txn, err);
+    }
+    weir_iter_close(iter);
+    if (status && status != WEIR_NOT_FOUND)
+        return status;
+    *memo = found;
+    return WEIR_OK;
+}
