@@ -249,6 +249,8 @@ static void open_partition(harness *h, const char *folder, const mode *m)
     h->folder = strdup(folder);
     h->cache_bytes = 1 << 20;
     h->has_changelog = m->has_changelog;
+    weir_store_config_init(&h->store);
+    h->store.stream_id = TEST_STREAM;
     h->open_log = open_file_log;
     h->open_log_arg = h->folder;
     harness_open(h);
