@@ -9,6 +9,7 @@
 #include <weir/app.h>
 #include <weir/backend.h>
 #include <weir/base.h>
+#include <weir/database.h>
 #include <weir/state.h>
 #include <weir/stream.h>
 #include <weir/window.h>

@@ -24,7 +24,7 @@
 #define ROCKSDB_NAME "rocksdb"
 
 typedef struct identity {
-    char backend[64];
+    char backend[WEIR__IDENTITY_NAME_SIZE];
     int64_t layout;
 } identity;
 
@@ -50,70 +50,110 @@ static weir_status read_file(const char *path, char *content, ssize_t *size, wei
     return *size < 0 ? weir__folder_error(number, "read the file", path, err) : WEIR_OK;
 }
 
-static weir_status wrong_backend(const char *folder, const char *from, const char *to,
-                                 weir_error *err)
+static weir_status read_content(const char *folder, const char *path, weir_slice content,
+                                identity *found, weir_error *err)
 {
-    return weir_error_set(err, WEIR_WRONG_BACKEND,
-                          "%s was written by the backend '%s', not by '%s'. Go on with '%s', or "
-                          "bring the state over with: weir state migrate --from %s --to %s '%s'",
-                          folder, from, to, from, from, to, folder);
-}
-
-static weir_status check_content(const char *folder, const char *path, const char *backend,
-                                 weir_slice content, weir_error *err)
-{
-    identity found = {.layout = 0};
     weir_error inner;
     weir_error_init(&inner);
-    weir_status status = weir__flat_json_each(content, read_member, &found, &inner);
+    weir_status status = weir__flat_json_each(content, read_member, found, &inner);
     if (status == WEIR_NO_MEMORY)
         return weir_error_set(err, status, "no memory to read %s", path);
     /* Also when the rest can't be read: a newer layout may say more than this reader takes. */
-    if (found.layout > WEIR__IDENTITY_LAYOUT)
+    if (found->layout > WEIR__IDENTITY_LAYOUT)
         return weir_error_set(err, WEIR_VERSION,
                               "%s has version %" PRId64 " of the folder layout, and Weir %s knows "
                               "up to %d: open it with the newer Weir that wrote it",
-                              folder, found.layout, weir_version(), WEIR__IDENTITY_LAYOUT);
-    if (status != WEIR_OK || found.layout < 1 || found.backend[0] == '\0')
+                              folder, found->layout, weir_version(), WEIR__IDENTITY_LAYOUT);
+    if (status != WEIR_OK || found->layout < 1 || found->backend[0] == '\0')
         return weir_error_set(
             err, WEIR_CORRUPTED, "%s does not say which backend wrote the folder: %s", path,
             status != WEIR_OK ? inner.message : "\"backend\" or \"layout\" is missing");
-    if (strcmp(found.backend, backend) != 0)
-        return wrong_backend(folder, found.backend, backend, err);
     return WEIR_OK;
 }
 
-/* A folder that says nothing. */
-static weir_status check_unmarked(const char *folder, const char *backend, weir_error *err)
+static weir_status find_rocksdb(const char *folder, identity *found, weir_error *err)
 {
     char *path = weir__folder_join(folder, ROCKSDB_FILE);
     if (path == NULL)
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory to look into %s", folder);
-    bool is_rocksdb = access(path, F_OK) == 0;
+    if (access(path, F_OK) == 0)
+        snprintf(found->backend, sizeof found->backend, ROCKSDB_NAME);
     free(path);
-    if (is_rocksdb && strcmp(backend, ROCKSDB_NAME) != 0)
-        return wrong_backend(folder, ROCKSDB_NAME, backend, err);
     return WEIR_OK;
 }
 
-weir_status weir__identity_check(const char *folder, const char *backend, bool *written,
-                                 weir_error *err)
+weir_status weir__identity_read(const char *folder, char backend[WEIR__IDENTITY_NAME_SIZE],
+                                bool *written, weir_error *err)
 {
     char content[CONTENT_MAX];
     ssize_t size;
+    identity found = {.layout = 0};
     *written = false;
+    backend[0] = '\0';
     char *path = weir__folder_join(folder, WEIR__IDENTITY_FILE);
     if (path == NULL)
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory to look into %s", folder);
     weir_status status = read_file(path, content, &size, err);
     if (status == WEIR_OK && size < 0) {
-        status = check_unmarked(folder, backend, err);
+        status = find_rocksdb(folder, &found, err);
     } else if (status == WEIR_OK) {
         *written = true;
-        status = check_content(folder, path, backend, weir_slice_of(content, (size_t)size), err);
+        status = read_content(folder, path, weir_slice_of(content, (size_t)size), &found, err);
     }
     free(path);
+    if (status == WEIR_OK)
+        memcpy(backend, found.backend, sizeof found.backend);
     return status;
+}
+
+/* "'BACKEND:FOLDER'", as a shell takes it. */
+static weir_status append_location(weir__buffer *text, const char *backend, const char *folder)
+{
+    weir_status status = weir__buffer_printf(text, "'%s:", backend);
+    for (const char *at = folder; status == WEIR_OK && *at != '\0';) {
+        size_t size = strcspn(at, "'");
+        status = weir__buffer_append(text, at, size);
+        at += size;
+        if (status == WEIR_OK && *at == '\'') {
+            status = weir__buffer_printf(text, "'\\''");
+            at++;
+        }
+    }
+    return status == WEIR_OK ? weir__buffer_append_byte(text, '\'') : status;
+}
+
+static weir_status wrong_backend(const char *folder, const char *from, const char *to,
+                                 weir_error *err)
+{
+    weir__buffer command;
+    weir__buffer_init(&command);
+    weir_status status = weir__buffer_printf(&command, "weir state migrate --from ");
+    if (status == WEIR_OK)
+        status = append_location(&command, from, folder);
+    if (status == WEIR_OK)
+        status = weir__buffer_printf(&command, " --to ");
+    if (status == WEIR_OK)
+        status = append_location(&command, to, folder);
+    if (status == WEIR_OK)
+        weir_error_set(err, WEIR_WRONG_BACKEND,
+                       "%s was written by the backend '%s', not by '%s'. Go on with '%s', or bring "
+                       "the state over with: %.*s",
+                       folder, from, to, from, (int)command.size, (const char *)command.data);
+    else
+        weir_error_set(err, WEIR_WRONG_BACKEND, "%s was written by the backend '%s', not by '%s'",
+                       folder, from, to);
+    weir__buffer_release(&command);
+    return WEIR_WRONG_BACKEND;
+}
+
+weir_status weir__identity_check(const char *folder, const char *backend, bool *written,
+                                 weir_error *err)
+{
+    char from[WEIR__IDENTITY_NAME_SIZE];
+    weir_status status = weir__identity_read(folder, from, written, err);
+    if (status != WEIR_OK || from[0] == '\0' || strcmp(from, backend) == 0)
+        return status;
+    return wrong_backend(folder, from, backend, err);
 }
 
 weir_status weir__identity_write(const char *folder, const char *backend, weir_error *err)

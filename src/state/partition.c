@@ -18,6 +18,7 @@
 #define KEY_CHANGELOG_OFFSET  "__changelog_offset__"
 #define KEY_PROCESSED_OFFSETS "__weir_processed_offsets__"
 #define KEY_WINDOW_ENDS       "__weir_window_ends__"
+#define KEY_INCOMPLETE        "__weir_incomplete__" /* of weir state load and migrate */
 #define CF_NAME_MAX           255u
 #define META_OPS              3u /* what weir__partition_write adds to a batch */
 #define OPS_KEPT              ((size_t)4096)
@@ -108,6 +109,14 @@ static weir_status parse_ends(weir_partition *partition, weir_slice value, weir_
         value.size == 8 && weir__get_be64(value.data) == (uint64_t)partition->changelog_offset + 1;
     partition->ends = is_complete ? WEIR__ENDS_VALID : WEIR__ENDS_NONE;
     return WEIR_OK;
+}
+
+static weir_status refuse_incomplete(weir_partition *partition, weir_slice value, weir_error *err)
+{
+    (void)value;
+    return weir__partition_error(partition, WEIR_INVALID, err,
+                                 "the state is a copy that was broken off: run the command that "
+                                 "copies it (weir state migrate or load) again, or remove it");
 }
 
 static weir_status load(weir_partition *partition, const char *key,
@@ -208,6 +217,8 @@ static weir_status open_all(const weir__partition_config *config, weir_partition
         status = add_cf(partition, *name, err);
     if (!status)
         status = open_cf(partition, WEIR__CF_METADATA, &partition->metadata, err);
+    if (!status)
+        status = load(partition, KEY_INCOMPLETE, refuse_incomplete, err);
     if (!status)
         status = load(partition, KEY_CHANGELOG_OFFSET, parse_changelog_offset, err);
     if (!status)

@@ -100,7 +100,7 @@ static void test_folder_of_another_backend_is_refused_with_the_way_out(void **st
     snprintf(before, sizeof before, "%s", fixture_read(place, "weir.json"));
     weir__database_config config = fixture_config("rocksdb", place, NULL);
     config.can_rebuild = true;
-    refuse(&config, WEIR_WRONG_BACKEND, "weir state migrate --from keeper --to rocksdb");
+    refuse(&config, WEIR_WRONG_BACKEND, "weir state migrate --from 'keeper:");
     refuse(&config, WEIR_WRONG_BACKEND, place);
     assert_string_equal(fixture_read(place, "weir.json"), before);
     assert_false(exists("CURRENT"));
@@ -116,7 +116,7 @@ static void test_folder_of_quix_streams_is_taken_as_rocksdb(void **state)
     assert_int_equal(unlink(fixture_path(place, "weir.json")), 0);
     assert_int_equal(unlink(fixture_path(place, "weir.lock")), 0);
     weir__database_config config = fixture_config("keeper", place, NULL);
-    refuse(&config, WEIR_WRONG_BACKEND, "--from rocksdb --to keeper");
+    refuse(&config, WEIR_WRONG_BACKEND, "--from 'rocksdb:");
     assert_false(exists("weir.json"));
     database = fixture_open("rocksdb", place, NULL);
     assert_string_equal(fixture_get(database, "k"), "kept");

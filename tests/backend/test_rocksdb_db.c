@@ -485,12 +485,31 @@ static void test_another_process_is_locked_out(void **state)
     assert_int_equal(read(pipes[0], &byte, 1), 1);
     assert_int_equal(byte, 'y');
     weir_status while_alive = rdb_open(&self->database, self->folder, NULL, RDB_CREATE);
+    rdb second = {0};
+    weir_status reading = rdb_open(&second, self->folder, NULL, RDB_READ_ONLY);
     (void)kill(child, SIGKILL);
     (void)waitpid(child, NULL, 0);
     (void)close(pipes[0]);
     (void)close(pipes[1]);
     assert_int_equal(while_alive, WEIR_LOCKED);
+    assert_int_equal(reading, WEIR_LOCKED);
     open_ok(self, NULL, RDB_CREATE);
+}
+
+/* Without the host's lock: what Quix Streams would meet. */
+static void test_readers_keep_a_writer_out(void **state)
+{
+    fixture *self = *state;
+    rdb first = {0};
+    rdb second = {0};
+    open_ok(self, NULL, RDB_CREATE);
+    assert_int_equal(rdb_close(&self->database), WEIR_OK);
+    assert_int_equal(rdb_open(&first, self->folder, NULL, RDB_READ_ONLY), WEIR_OK);
+    assert_int_equal(rdb_open(&second, self->folder, NULL, RDB_READ_ONLY), WEIR_OK);
+    assert_int_equal(rdb_open(&self->database, self->folder, NULL, RDB_EXISTING), WEIR_LOCKED);
+    assert_int_equal(rdb_close(&first), WEIR_OK);
+    assert_int_equal(rdb_close(&second), WEIR_OK);
+    open_ok(self, NULL, RDB_EXISTING);
 }
 
 static void flip_bytes(const char *path, off_t offset, size_t count)
@@ -693,6 +712,7 @@ int main(void)
         TEST(test_read_only_changes_nothing_and_refuses_writes),
         TEST(test_a_second_handle_is_locked_out),
         TEST(test_another_process_is_locked_out),
+        TEST(test_readers_keep_a_writer_out),
         TEST(test_flipped_bytes_of_data_are_corruption),
         TEST(test_a_damaged_or_missing_file_is_corruption_at_open),
         TEST(test_a_missing_manifest_is_corruption),

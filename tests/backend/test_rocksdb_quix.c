@@ -17,14 +17,10 @@
 /* A copy of a golden folder, for opening changes it. */
 static void copy_golden(char *folder, const char *name)
 {
-    char source[PATH_MAX];
     char command[3 * PATH_MAX];
-    (void)snprintf(source, sizeof(source), "%s", __FILE__);
-    char *slash = strrchr(source, '/');
-    assert_non_null(slash);
-    *slash = '\0';
     rdb_folder_make(folder);
-    (void)snprintf(command, sizeof(command), "cp %s/golden/%s/* %s/", source, name, folder);
+    (void)snprintf(command, sizeof(command), "cp %s/backend/golden/%s/* %s/", WEIR_TEST_DIR, name,
+                   folder);
     assert_int_equal(system(command), 0);
 }
 

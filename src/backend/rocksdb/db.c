@@ -144,6 +144,8 @@ static void free_db(weir_backend_db *db)
     if (db->rocks)
         rocksdb_close(db->rocks);
     weir__rocksdb_options_release(db);
+    if (db->lock_fd >= 0)
+        (void)close(db->lock_fd);
     free(db->wal_folder);
     free(db);
 }
@@ -157,6 +159,7 @@ static weir_backend_db *new_db(const weir_backend_open_args *args)
     db->label = args->label;
     db->location = args->location;
     db->read_only = args->read_only;
+    db->lock_fd = -1;
     return db;
 }
 
@@ -266,8 +269,11 @@ static weir_status open_db(const weir_backend_open_args *args, weir_backend_db *
                                      "which tells where to begin, is missing");
         goto done;
     }
-    status = db->read_only ? weir__rocksdb_wal_folder_find(db, err)
-                           : weir__rocksdb_wal_folder_prepare(db, state, err);
+    if (db->read_only)
+        status = weir__rocksdb_lock_shared(db, err);
+    if (status == WEIR_OK)
+        status = db->read_only ? weir__rocksdb_wal_folder_find(db, err)
+                               : weir__rocksdb_wal_folder_prepare(db, state, err);
     if (status == WEIR_OK)
         status = weir__rocksdb_options_make(db, args->create, err);
     if (status == WEIR_OK)

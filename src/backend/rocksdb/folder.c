@@ -11,6 +11,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,24 @@ weir_status weir__rocksdb_wal_folder_find(weir_backend_db *db, weir_error *err)
         return weir__rocksdb_error(db, err, WEIR_IO, "can't resolve the path %s: %s", db->location,
                                    strerror(errno));
     return WEIR_OK;
+}
+
+weir_status weir__rocksdb_lock_shared(weir_backend_db *db, weir_error *err)
+{
+    struct flock request = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    char *path = weir__rocksdb_join(db->location, "LOCK");
+    if (!path)
+        return weir__rocksdb_error(db, err, WEIR_NO_MEMORY, "no memory for a path");
+    db->lock_fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (db->lock_fd < 0 || fcntl(db->lock_fd, F_OFD_SETLK, &request) == 0)
+        return WEIR_OK;
+    int failure = errno;
+    if (failure != EAGAIN && failure != EACCES)
+        return WEIR_OK; /* a file system without locks: RocksDB could not write there either */
+    return weir__rocksdb_error(db, err, WEIR_LOCKED,
+                               "another process has the database open for writing: stop it, or "
+                               "wait for it");
 }
 
 void weir__rocksdb_remove_extras(const weir_backend_db *db)

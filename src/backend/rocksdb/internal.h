@@ -44,6 +44,7 @@ struct weir_backend_db {
     const char *label;
     const char *location;
     bool read_only;
+    int lock_fd; /* read only: a shared lock on RocksDB's file LOCK; -1: none */
     weir__rocksdb_settings settings;
     char *wal_folder; /* NULL: in the location */
 
@@ -112,6 +113,9 @@ weir_status weir__rocksdb_wal_folder_prepare(weir_backend_db *db, weir__rocksdb_
                                              weir_error *err);
 /* Sets db->wal_folder to where the logs of the database are, without changing anything. */
 weir_status weir__rocksdb_wal_folder_find(weir_backend_db *db, weir_error *err);
+/* Keeps writers that know nothing of Weir's own lock away while the database is read: takes
+ * db->lock_fd. WEIR_LOCKED: one is there. Without the file LOCK nobody ever wrote. */
+weir_status weir__rocksdb_lock_shared(weir_backend_db *db, weir_error *err);
 /* Makes a folder with its parents. 0 or an errno. */
 int weir__rocksdb_make_folders(const char *path);
 /* Removes a folder that holds files only. Missing: nothing. */
