@@ -13,6 +13,7 @@ enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
 int tool_backends(int count, char **args);
 int tool_conformance(int count, char **args);
+int tool_state(int count, char **args);
 
 /* "weir: …" on stderr; each returns the exit code of its name. */
 int tool_fail(const char *format, ...) WEIR_PRINTF(1, 2);

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,8 @@ static const command commands[] = {
      "conformance NAME|PATH.so [--location DIR|URL] [--level NAME]… [--option KEY=VALUE]…\n"
      "                   [--check NAME] [--seed N] [--timeout SECONDS] [--json FILE] [--list]",
      "shows whether a backend keeps what it claims; exits with 1 when it does not"},
+    {"state", tool_state, "state info|get|scan|count|verify|diff|dump|load|migrate …",
+     "looks into state, checks, exports and restores it, moves it to another backend"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -36,32 +37,6 @@ static void help(FILE *out)
           "\nPlugins are looked for in the folders of WEIR_BACKEND_PATH, then where Weir is "
           "installed.\nWEIR_LOG=debug shows what a backend logs.\n",
           out);
-}
-
-static void tell(const char *format, va_list args)
-{
-    fputs("weir: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-}
-
-int tool_fail(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    tell(format, args);
-    va_end(args);
-    return TOOL_FAILED;
-}
-
-int tool_misuse(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    tell(format, args);
-    va_end(args);
-    fputs("Try: weir help\n", stderr);
-    return TOOL_USAGE;
 }
 
 const weir_backend *tool_find_backend(const char *spec)
