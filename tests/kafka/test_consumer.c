@@ -389,10 +389,10 @@ static void test_member_that_does_not_poll_loses_its_partitions(void **state)
     const char *topic = kafka_unique("lost");
     kafka_create_topic(broker->bootstrap, topic, 2, NULL);
     kafka_fill(broker->bootstrap, topic, 0, 10);
+    test_log_capture();
     join(&slow, broker->bootstrap, topic, topic, properties);
     poll_until_owned(&slow, NULL, 2, 0);
     join(&quick, broker->bootstrap, topic, topic, properties);
-    test_log_capture();
     /* `slow` polls no more: the other gets everything. */
     poll_until_owned(&quick, NULL, 2, 0);
     weir__topic_partition offset = {topic, 0, 5};
@@ -401,12 +401,12 @@ static void test_member_that_does_not_poll_loses_its_partitions(void **state)
     assert_int_equal(slow.lost_calls, 1);
     assert_int_equal(slow.commit_status, WEIR_FENCED);
     assert_int_equal(test_log_count("kafka.max_poll_exceeded"), 1);
-    test_log_release();
     /* It comes back to the group by polling. */
     poll_until_owned(&slow, &quick, 1, 1);
     slow.commit_in_revoked = false;
     leave(&slow);
     leave(&quick);
+    test_log_release();
 }
 
 static void test_error_of_the_assigned_event_is_returned_by_poll(void **state)
@@ -453,11 +453,11 @@ static void test_member_that_is_to_stop_takes_no_partitions(void **state)
     while (test_log_count("kafka.assigned") == 0 && weir__now_ms() < deadline)
         poll_once(&self, 100, 100);
     assert_int_equal(test_log_count("kafka.assigned"), PARTITIONS);
-    test_log_release();
     poll_once(&self, 300, 100);
     assert_int_equal(self.assigned_calls, 0);
     assert_int_equal(self.records, 0);
     leave(&self);
+    test_log_release();
     assert_int_equal(self.assigned_calls, 0);
 }
 
