@@ -355,6 +355,17 @@ struct weir_backend {
      * Known names of the decorators are in docs/backends.md.
      */
     weir_status (*control)(weir_backend_db *db, const char *op, void *arg, weir_error *err);
+
+    /*
+     * Optional; what a backend with WEIR_CAP_OBJECT_STORAGE needs for its state to be removed as
+     * a whole, as nothing else can look there. Since 1. Calls visit with the location of each
+     * database of the backend at or below args->location, in any order, borrowed for the call; a
+     * negative return of visit ends the walk and is returned. visit may destroy what it is told.
+     * None: WEIR_OK. Any thread.
+     */
+    weir_status (*list)(const weir_backend_open_args *args,
+                        weir_status (*visit)(const char *location, void *arg), void *arg,
+                        weir_error *err);
 };
 
 /* ---------------------------------------------------------------------------

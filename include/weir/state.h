@@ -137,7 +137,11 @@ typedef weir_status (*weir_changelog_open_fn)(const char *store, const char *str
 
 typedef struct weir_state_options {
     size_t struct_size;
-    /* Folder of all state, created when missing. Default "state". */
+    /*
+     * Folder of all state, created when missing. Default "state". Or a URL, "s3://BUCKET/PATH"
+     * (az://, gs://), for backends with WEIR_CAP_OBJECT_STORAGE: there is no lock there, but the
+     * newest writer fences the older one, whose changes are WEIR_FENCED then.
+     */
     const char *state_dir;
     /* Consumer group; a folder below state_dir. Required. */
     const char *group_id;
@@ -161,7 +165,8 @@ typedef struct weir_state_options {
 
 WEIR_API void weir_state_options_init(weir_state_options *options);
 
-/* *manager [out]. WEIR_INVALID: an unknown option or backend, a bad group id. */
+/* *manager [out]. WEIR_INVALID: an unknown option or backend, a bad group id, a URL for a backend
+ * that keeps state in local folders alone. */
 WEIR_API weir_status weir_state_manager_new(const weir_state_options *options,
                                             weir_state_manager **manager, weir_error *err);
 /* Revokes what is assigned and releases all. NULL is allowed. */
@@ -221,7 +226,11 @@ WEIR_API weir_status weir_state_manager_revoke(weir_state_manager *manager, cons
 WEIR_API weir_partition *weir_state_manager_partition(weir_state_manager *manager,
                                                       const char *store, const char *stream_id,
                                                       int32_t partition);
-/* Removes all local state of the group. WEIR_BUSY while anything is assigned. */
+/*
+ * Removes all state of the group at state_dir. WEIR_BUSY while anything is assigned; WEIR_LOCKED
+ * while another process has any of it open. At a URL nothing tells that, so end them before; what
+ * is found there is that of the backends of the manager and its stores.
+ */
 WEIR_API weir_status weir_state_manager_clear(weir_state_manager *manager, weir_error *err);
 
 /* ---------------------------------------------------------------------------
@@ -230,7 +239,7 @@ WEIR_API weir_status weir_state_manager_clear(weir_state_manager *manager, weir_
 
 /* The backend spec, "rocksdb" or "trace:memory". Valid as long as the partition. */
 WEIR_API const char *weir_partition_backend(const weir_partition *partition);
-/* The folder of the database. Valid as long as the partition. */
+/* The folder or URL of the database. Valid as long as the partition. */
 WEIR_API const char *weir_partition_path(const weir_partition *partition);
 /* Offset of the last changelog record that the state holds; WEIR_OFFSET_NONE: none. */
 WEIR_API int64_t weir_partition_changelog_offset(const weir_partition *partition);

@@ -90,7 +90,8 @@ struct weir_app {
 weir_status weir__app_set_options(weir_app *app, const weir_app_options *options, weir_error *err);
 /* A mistake in a backend or its options is told now and not when the first partition comes.
  * spec NULL: $WEIR_STATE_BACKEND, else rocksdb. */
-weir_status weir__app_check_backend(const char *spec, const weir_option *options, weir_error *err);
+weir_status weir__app_check_backend(const char *spec, const weir_option *options,
+                                    const char *state_dir, weir_error *err);
 /* Copies into the app's memory. NULL: none left (a NULL array gives an empty one). */
 char *weir__app_copy_string(weir_app *app, const char *string);
 weir_option *weir__app_copy_options(weir_app *app, const weir_option *pairs);

@@ -10,6 +10,11 @@
  * the offset it has processed; if that is ahead of the committed one at the next start,
  * it wins (start.c).
  *
+ * On object storage another writer may have opened the state meanwhile: each flush is refused
+ * then. In a store without changelog that comes before the commit. In one with changelog it comes
+ * after, and is harmless: the changes are in the changelog, where the other writer has found them
+ * or will, because the offset that its state holds is below them.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "app/worker.h"
@@ -86,20 +91,27 @@ static weir_status flush_stores(weir__worker *worker, bool with_changelog, weir_
     return status;
 }
 
-/*
- * Commits what the tasks have processed (done), or once more what is committed already.
- * The same commit twice does no harm, so a broker that is away for a while is waited for.
- */
+/* What a task would commit: what it has processed (done), or once more what is committed. */
+static int64_t offset_to_commit(const weir__task *task, bool done)
+{
+    if (done)
+        return has_progress(task) ? task->next : WEIR_OFFSET_NONE;
+    return task->offset_missing ? WEIR_OFFSET_NONE : task->committed;
+}
+
+/* The same commit twice does no harm, so a broker that is away for a while is waited for. */
 static weir_status commit(weir__worker *worker, bool done, weir_error *err)
 {
     int64_t began = weir__now_ms();
     size_t count = 0;
     for (size_t i = 0; i < worker->task_count; i++) {
         const weir__task *task = worker->tasks[i];
-        if (has_progress(task))
-            worker->commits[count++] = (weir__topic_partition){
-                task->source->topic.name, task->partition, done ? task->next : task->committed};
+        int64_t offset = offset_to_commit(task, done);
+        if (offset != WEIR_OFFSET_NONE)
+            worker->commits[count++] =
+                (weir__topic_partition){task->source->topic.name, task->partition, offset};
     }
+    worker->evicted = false;
     if (count == 0)
         return WEIR_OK;
     weir_status status = weir__consumer_commit(worker->consumer, worker->commits, count, err);
@@ -109,26 +121,26 @@ static weir_status commit(weir__worker *worker, bool done, weir_error *err)
         weir__sleep_ms(COMMIT_RETRY_MS, NULL);
         status = weir__consumer_commit(worker->consumer, worker->commits, count, err);
     }
+    worker->evicted = status == WEIR_FENCED;
     return status;
 }
 
-/*
- * A worker that stood still must not write to changelogs that others have gone on with. The
- * broker takes a commit of a member only, so committing what is committed asks for that.
- */
-static weir_status ask_group(weir__worker *worker, weir_error *err)
+/* The broker takes a commit of a member only, so committing what is committed asks for that. */
+weir_status weir__checkpoint_ask(weir__worker *worker, weir_error *err)
 {
-    if (!worker->suspect)
-        return WEIR_OK;
     weir_status status = commit(worker, false, err);
     worker->suspect = status != WEIR_OK;
     return status;
 }
 
-static weir_status run_steps(weir__worker *worker, weir_error *err)
+static weir_status run_steps(weir__worker *worker, bool *committed, weir_error *err)
 {
+    weir_status status = WEIR_OK;
+    *committed = false;
     weir__worker_tick(worker);
-    weir_status status = ask_group(worker, err);
+    /* A worker that stood still must not write to changelogs that others have gone on with. */
+    if (worker->suspect)
+        status = weir__checkpoint_ask(worker, err);
     for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++)
         status = prepare_task(worker->tasks[i], err);
     if (status == WEIR_OK)
@@ -137,6 +149,7 @@ static weir_status run_steps(weir__worker *worker, weir_error *err)
         status = flush_stores(worker, false, err);
     if (status == WEIR_OK)
         status = commit(worker, true, err);
+    *committed = status == WEIR_OK;
     if (status == WEIR_OK)
         status = flush_stores(worker, true, err);
     return status;
@@ -153,7 +166,8 @@ weir_status weir__checkpoint(weir__worker *worker, weir_error *err)
 
     weir_error inner;
     weir_error_init(&inner);
-    weir_status status = run_steps(worker, &inner);
+    bool committed;
+    weir_status status = run_steps(worker, &committed, &inner);
     for (size_t i = 0; i < worker->task_count; i++) {
         weir__task *task = worker->tasks[i];
         if (status == WEIR_OK && has_progress(task)) {
@@ -163,9 +177,11 @@ weir_status weir__checkpoint(weir__worker *worker, weir_error *err)
         weir__task_drop(task); /* flushed, or to be forgotten */
     }
     if (status != WEIR_OK)
-        return weir_error_set(err, status,
-                              "checkpoint of %lld records failed, nothing of it counts: %s",
-                              (long long)records, inner.message);
+        return weir_error_set(err, status, "checkpoint of %lld records failed, %s: %s",
+                              (long long)records,
+                              committed ? "the next start takes it from the changelog"
+                                        : "nothing of it counts",
+                              inner.message);
     weir__count(&worker->checkpoints, 1);
     weir_log(WEIR_LOG_DEBUG, "checkpoint.done", "worker=%d records=%lld ms=%lld", worker->index,
              (long long)records, (long long)(weir__now_ms() - began));

@@ -92,13 +92,14 @@ static weir_status check_numbers(const weir_app_options *options, weir_error *er
     return status;
 }
 
-weir_status weir__app_check_backend(const char *spec, const weir_option *options, weir_error *err)
+weir_status weir__app_check_backend(const char *spec, const weir_option *options,
+                                    const char *state_dir, weir_error *err)
 {
     if (!spec || !spec[0])
         spec = getenv("WEIR_STATE_BACKEND");
     if (!spec || !spec[0])
         spec = "rocksdb";
-    weir_status status = weir__database_check(spec, options, NULL, err);
+    weir_status status = weir__database_check(spec, options, state_dir, NULL, err);
     if (status != WEIR_NOT_FOUND)
         return status;
     if (err)
@@ -186,7 +187,7 @@ weir_status weir__app_set_options(weir_app *app, const weir_app_options *options
     if (status == WEIR_OK)
         status = check_numbers(&all, err);
     if (status == WEIR_OK)
-        status = weir__app_check_backend(all.state_backend, all.state_options, err);
+        status = weir__app_check_backend(all.state_backend, all.state_options, all.state_dir, err);
     if (status == WEIR_OK)
         status = copy_all(app, &all, err);
     if (status != WEIR_OK)

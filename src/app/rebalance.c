@@ -117,7 +117,7 @@ static weir_status on_revoked(const weir__topic_partition *partitions, size_t co
         remove_task(worker, &partitions[i]);
     weir_log(lost ? WEIR_LOG_WARN : WEIR_LOG_INFO, lost ? "group.lost" : "group.revoked",
              "worker=%d gone=%zu partitions=%zu", worker->index, count, worker->task_count);
-    if (status == WEIR_FENCED) {
+    if (status == WEIR_FENCED && worker->evicted) {
         weir_log(WEIR_LOG_WARN, "checkpoint.fenced", "%s", inner.message);
         weir__worker_restart_tasks(worker);
         status = WEIR_OK;

@@ -161,8 +161,8 @@ static weir_status copy_store(weir__source *source, const weir_store_config *con
     return status;
 }
 
-static weir_status check_store(const weir_store_config *config, weir__kind_options *kind,
-                               weir_error *err)
+static weir_status check_store(const weir_app *app, const weir_store_config *config,
+                               weir__kind_options *kind, weir_error *err)
 {
     *kind = (weir__kind_options){0};
     if (!config->name || !config->name[0])
@@ -174,7 +174,8 @@ static weir_status check_store(const weir_store_config *config, weir__kind_optio
                               config->name);
     weir_status status = weir__kind_options_read(config, kind, err);
     if (status == WEIR_OK && config->backend)
-        status = weir__app_check_backend(config->backend, config->backend_options, err);
+        status = weir__app_check_backend(config->backend, config->backend_options,
+                                         app->options.state_dir, err);
     return status;
 }
 
@@ -193,7 +194,7 @@ weir_status weir__source_add_store(weir__source *source, const weir_store_config
     wanted.changelog = wanted.changelog && app->options.use_changelog;
     weir_status status = check_building(app, "store", err);
     if (status == WEIR_OK)
-        status = check_store(&wanted, &kind, err);
+        status = check_store(app, &wanted, &kind, err);
     if (status != WEIR_OK)
         return status;
     for (size_t i = 0; i < source->store_count; i++) {

@@ -188,7 +188,7 @@ static weir_status checkpoint(weir__worker *worker, weir_error *err)
     weir_error inner;
     weir_error_init(&inner);
     weir_status status = weir__checkpoint(worker, &inner);
-    if (status == WEIR_FENCED) {
+    if (status == WEIR_FENCED && worker->evicted) {
         /* Away for too long: others may have gone on with the partitions. What the group
          * still gives to this worker starts anew from what is committed. */
         weir_log(WEIR_LOG_WARN, "checkpoint.fenced", "%s", inner.message);
@@ -296,7 +296,11 @@ static weir_status advance_tasks(weir__worker *worker, bool *recovering, bool *w
     weir_status status = WEIR_OK;
     bool changed = false;
     *recovering = false;
-    *waiting = false;
+    *waiting = worker->evicted;
+    if (worker->evicted)
+        status = weir__checkpoint_ask(worker, err);
+    if (worker->evicted)
+        return WEIR_OK; /* the next poll tells what is lost */
     for (size_t i = 0; i < worker->task_count && status == WEIR_OK; i++) {
         if (worker->tasks[i]->state == WEIR__TASK_CREATED) {
             status = weir__task_advance(worker->tasks[i], RECOVERY_SLICE_MS, err);
@@ -379,9 +383,9 @@ void *weir__worker_run(void *arg)
     weir_status status = loop(worker, &err);
     if (status == WEIR_ABORTED && weir__app_stopping(worker->app))
         status = WEIR_OK; /* a wait that the stop has ended */
-    if (status == WEIR_OK || worker->record_failed) {
+    if (status == WEIR_OK || (worker->record_failed && status != WEIR_FENCED)) {
         weir_status end = weir__checkpoint(worker, &last);
-        if (end == WEIR_FENCED) {
+        if (end == WEIR_FENCED && worker->evicted) {
             weir_log(WEIR_LOG_WARN, "checkpoint.fenced", "%s", last.message);
             end = WEIR_OK;
         }

@@ -83,6 +83,7 @@ struct weir__worker {
     size_t batch_size;       /* adapts to how long a batch takes */
     int64_t tick;            /* ms; see weir__worker_tick */
     bool suspect;            /* the process may have been away for longer than its session */
+    bool evicted;            /* the group has moved on; see weir__checkpoint_ask */
     bool paused;
     bool record_failed; /* it ends because of a record; what came before it is checkpointed */
 
@@ -160,10 +161,17 @@ weir_status weir__task_advance(weir__task *task, int budget_ms, weir_error *err)
 /* True if a checkpoint would do anything. */
 bool weir__checkpoint_needed(const weir__worker *worker);
 /*
+ * WEIR_OK: the group still knows this worker as a member. WEIR_FENCED: it does not; the worker is
+ * then evicted until this is asked again with success, and must not open any state before: on
+ * object storage, that would fence the worker that the group has given it to.
+ */
+weir_status weir__checkpoint_ask(weir__worker *worker, weir_error *err);
+/*
  * Makes final what all running tasks have processed, in this order: changelogs of all
  * transactions, producer flush, stores without changelog, offsets, stores with changelog.
  * After a failed step nothing further runs and the transactions are dropped.
- * WEIR_FENCED: the group has moved on; the tasks must start anew.
+ * WEIR_FENCED: if the worker is evicted, the tasks must start anew; else another writer has
+ * opened the state, which is for the program to hear of.
  */
 weir_status weir__checkpoint(weir__worker *worker, weir_error *err);
 

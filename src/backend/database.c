@@ -70,19 +70,25 @@ static void database_free(weir__database *database)
     free(database);
 }
 
+/* A URL is for backends on object storage; what keeps nothing can be anywhere. */
+static weir_status check_url(const weir__chain *chain, const char *location, weir_error *err)
+{
+    const uint64_t capabilities = weir__chain_top(chain)->capabilities;
+    if (!weir__is_url(location) || (capabilities & WEIR_CAP_PERSISTENT) == 0 ||
+        (capabilities & WEIR_CAP_OBJECT_STORAGE) != 0)
+        return WEIR_OK;
+    return weir_error_set(err, WEIR_INVALID,
+                          "the backend can't keep state at a URL, but only in a local folder; "
+                          "slatedb can (backend=%s path=%s)",
+                          chain->name, location);
+}
+
 static weir_status check_location(const weir__database *database, weir_error *err)
 {
     const uint64_t capabilities = weir__chain_top(database->chain)->capabilities;
-    if ((capabilities & WEIR_CAP_PERSISTENT) == 0)
-        return WEIR_OK;
-    if (database->location[0] == '\0')
+    if (database->location[0] == '\0' && (capabilities & WEIR_CAP_PERSISTENT) != 0)
         return weir_error_set(err, WEIR_INVALID, "state needs a folder (%s)", database->label);
-    if (weir__is_url(database->location) && (capabilities & WEIR_CAP_OBJECT_STORAGE) == 0)
-        return weir_error_set(err, WEIR_INVALID,
-                              "the backend can't keep state at a URL, but only in a local folder "
-                              "(%s)",
-                              database->label);
-    return WEIR_OK;
+    return check_url(database->chain, database->location, err);
 }
 
 /* All but the opening: spec, options, label, arguments. *database [out]. */
@@ -133,8 +139,8 @@ weir_status weir__database_error(const weir__database *database, weir_status sta
     return weir_error_set(err, status, "%s", text);
 }
 
-weir_status weir__database_check(const char *spec, const weir_option *options, bool *persistent,
-                                 weir_error *err)
+weir_status weir__database_check(const char *spec, const weir_option *options,
+                                 const char *location, bool *persistent, weir_error *err)
 {
     weir__chain *chain;
     if (persistent != NULL)
@@ -142,6 +148,8 @@ weir_status weir__database_check(const char *spec, const weir_option *options, b
     weir_status status = weir__chain_new(spec, options, &chain, err);
     if (status == WEIR_OK && persistent != NULL)
         *persistent = (weir__chain_top(chain)->capabilities & WEIR_CAP_PERSISTENT) != 0;
+    if (status == WEIR_OK && location != NULL)
+        status = check_url(chain, location, err);
     weir__chain_free(chain);
     return status;
 }
@@ -347,6 +355,23 @@ weir_status weir__database_destroy(const weir__database_config *config, weir_err
     else
         weir__database_error(database, status, "can't remove state", &inner, err);
 done:
+    database_free(database);
+    return status;
+}
+
+weir_status weir__database_list(const weir__database_config *config,
+                                weir_status (*visit)(const char *location, void *arg), void *arg,
+                                weir_error *err)
+{
+    weir__database *database;
+    weir_error inner;
+    weir_error_init(&inner);
+    weir_status status = prepare(config, &database, err);
+    if (status != WEIR_OK)
+        return status;
+    status = weir__chain_storage(database->chain)
+                 ->list(&database->chain->levels[0].args, visit, arg, &inner);
+    weir__database_error(database, status, "can't look for state", &inner, err);
     database_free(database);
     return status;
 }

@@ -43,19 +43,26 @@ typedef struct weir__database_config {
 
 /*
  * Checks spec and options without opening anything, so that a mistake is told when a
- * program starts and not when the first partition comes. *persistent [out, may be
+ * program starts and not when the first partition comes; with a location, also whether the
+ * backend can keep state at a URL if it is one. *persistent [out, may be
  * NULL]: WEIR_CAP_PERSISTENT of the backend that stores.
  */
-weir_status weir__database_check(const char *spec, const weir_option *options, bool *persistent,
-                                 weir_error *err);
+weir_status weir__database_check(const char *spec, const weir_option *options,
+                                 const char *location, bool *persistent, weir_error *err);
 
 /* Everything in the config is borrowed for the call. *database [out]. */
 weir_status weir__database_open(const weir__database_config *config, weir__database **database,
                                 weir_error *err);
 /* NULL is allowed. The first error of closing is returned; all is released anyway. */
 weir_status weir__database_close(weir__database *database, weir_error *err);
-/* Removes the data and the host's files at a location that nobody has open (WEIR_LOCKED else). */
+/* Removes the data and the host's files at a location that nobody has open (WEIR_LOCKED else; a
+ * URL has no lock). */
 weir_status weir__database_destroy(const weir__database_config *config, weir_error *err);
+/* Calls visit with the location of each database of the backend at or below the URL
+ * config->location. A negative return ends the walk and is returned. WEIR_UNSUPPORTED. */
+weir_status weir__database_list(const weir__database_config *config,
+                                weir_status (*visit)(const char *location, void *arg), void *arg,
+                                weir_error *err);
 
 /* The method table with emulation in place: every method is there (snapshot_open, checkpoint,
  * compact, stats and control may answer WEIR_UNSUPPORTED) and honours bounds, direction and

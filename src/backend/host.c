@@ -72,6 +72,16 @@ static weir_status no_control(weir_backend_db *db, const char *op, void *arg, we
                           op);
 }
 
+static weir_status no_list(const weir_backend_open_args *args,
+                           weir_status (*visit)(const char *location, void *arg), void *arg,
+                           weir_error *err)
+{
+    (void)args;
+    (void)visit;
+    (void)arg;
+    return weir_error_set(err, WEIR_UNSUPPORTED, "the backend can't tell where it keeps databases");
+}
+
 void weir__backend_complete(weir_backend *table)
 {
     if (table->snapshot_open == NULL)
@@ -86,4 +96,6 @@ void weir__backend_complete(weir_backend *table)
         table->stats = no_stats;
     if (table->control == NULL)
         table->control = no_control;
+    if (table->list == NULL)
+        table->list = no_list;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/folder.h"
 #include "backend/lock.h"
 #include "base/option.h"
 #include "state/folder.h"
@@ -77,9 +78,10 @@ void weir_state_options_init(weir_state_options *options)
 }
 
 /* A backend or an option that is not known is a mistake in the configuration. */
-static weir_status check_backend(const char *spec, const weir_option *options, weir_error *err)
+static weir_status check_backend(const char *spec, const weir_option *options,
+                                 const char *state_dir, weir_error *err)
 {
-    weir_status status = weir__database_check(spec, options, NULL, err);
+    weir_status status = weir__database_check(spec, options, state_dir, NULL, err);
     if (status != WEIR_NOT_FOUND)
         return status;
     if (err)
@@ -106,7 +108,7 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
     const char *spec = choose_backend(options->state_backend);
     weir_status status = weir__folder_name_check("a group id", options->group_id, err);
     if (!status)
-        status = check_backend(spec, options->state_options, err);
+        status = check_backend(spec, options->state_options, options->state_dir, err);
     if (status)
         return status;
     weir_state_manager *made = calloc(1, sizeof *made);
@@ -121,6 +123,9 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
         weir_state_manager_free(made);
         return no_memory(err);
     }
+    for (size_t size = strlen(made->state_dir); weir__is_url(made->state_dir) && size > 0 &&
+                                                made->state_dir[size - 1] == '/';)
+        made->state_dir[--size] = '\0';
     made->use_cache = options->cache_bytes > 0;
     made->changelog_open = options->changelog_open;
     made->changelog_arg = options->changelog_arg;
@@ -249,7 +254,7 @@ static weir_status store_new(const weir_state_manager *manager, const weir_store
     weir__kind_options kind;
     weir_status status = weir__kind_options_read(config, &kind, err);
     if (!status)
-        status = check_backend(spec, options, err);
+        status = check_backend(spec, options, manager->state_dir, err);
     if (status)
         return status;
     store *of = calloc(1, sizeof *of);
@@ -504,6 +509,55 @@ static weir_status destroy_database(const char *folder, void *arg, weir_error *e
     return weir_error_set(err, status, "%s", inner.message);
 }
 
+typedef struct cleaning {
+    weir__database_config config;
+    weir_error *err;
+} cleaning;
+
+static weir_status destroy_at_url(const char *location, void *arg)
+{
+    cleaning *of = arg;
+    of->config.location = location;
+    return weir__database_destroy(&of->config, of->err);
+}
+
+/* What the backend keeps below a URL; one that keeps nothing has nothing there. */
+static weir_status clear_url(const weir_state_manager *manager, const char *url, const char *spec,
+                             const weir_option *options, weir_error *err)
+{
+    bool is_persistent;
+    weir_status status = weir__database_check(spec, options, url, &is_persistent, err);
+    if (status || !is_persistent)
+        return status;
+    cleaning of = {.err = err,
+                   .config = {.spec = spec,
+                              .location = url,
+                              .options = options,
+                              .open_deadline_ms = manager->open_deadline_ms,
+                              .stop = manager->stop}};
+    weir__database_config where = of.config;
+    return weir__database_list(&where, destroy_at_url, &of, err);
+}
+
+/* With each backend that the group is known to have. */
+static weir_status clear_all_at_url(const weir_state_manager *manager, const char *url,
+                                    weir_error *err)
+{
+    weir_status status = clear_url(manager, url, manager->spec, manager->options, err);
+    for (size_t i = 0; i < manager->store_count && !status; i++) {
+        if (strcmp(manager->stores[i]->spec, manager->spec) != 0)
+            status =
+                clear_url(manager, url, manager->stores[i]->spec, manager->stores[i]->options, err);
+    }
+    return status;
+}
+
+static weir_status clear_folder(weir_state_manager *manager, const char *folder, weir_error *err)
+{
+    weir_status status = weir__folder_each_database(folder, destroy_database, manager, err);
+    return status ? status : weir__folder_remove(folder, err);
+}
+
 weir_status weir_state_manager_clear(weir_state_manager *manager, weir_error *err)
 {
     if (manager->assigned_count > 0)
@@ -514,11 +568,10 @@ weir_status weir_state_manager_clear(weir_state_manager *manager, weir_error *er
     char *folder = weir__group_folder(manager->state_dir, manager->group_id);
     if (!folder)
         return no_memory(err);
-    weir_status status = weir__folder_each_database(folder, destroy_database, manager, err);
+    weir_status status = weir__is_url(folder) ? clear_all_at_url(manager, folder, err)
+                                              : clear_folder(manager, folder, err);
     if (!status)
-        status = weir__folder_remove(folder, err);
-    if (!status)
-        weir_log(WEIR_LOG_INFO, "state.clear", "removed all local state (path=%s)", folder);
+        weir_log(WEIR_LOG_INFO, "state.clear", "removed all state (path=%s)", folder);
     free(folder);
     return status;
 }

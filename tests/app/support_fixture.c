@@ -27,7 +27,8 @@ test_fixture *fixture_make(void **state, int partitions)
     snprintf(made.changelog, sizeof(made.changelog), "changelog__%s--%s--default", made.group,
              made.source);
     temp_dir_make(made.dir);
-    job_config_init(&made.config, made.bootstrap, made.group, made.source, made.output, made.dir);
+    snprintf(made.state, sizeof(made.state), "%s", made.dir);
+    job_config_init(&made.config, made.bootstrap, made.group, made.source, made.output, made.state);
     made.config.options.state_backend = "rocksdb";
     for (int i = 0; i < FIXTURE_KEYS; i++)
         snprintf(made.totals[i].key, sizeof(made.totals[i].key), "key%d", i);
@@ -62,7 +63,7 @@ void fixture_send(test_fixture *fixture, int count)
 void fixture_verify(const test_fixture *fixture, int partitions)
 {
     const weir_app_options *options = &fixture->config.options;
-    job_verify_state(fixture->dir, fixture->group, fixture->source, options->state_backend,
+    job_verify_state(fixture->state, fixture->group, fixture->source, options->state_backend,
                      partitions, fixture->totals, FIXTURE_KEYS);
     job_verify_output(fixture->bootstrap, fixture->output, fixture->totals, FIXTURE_KEYS);
     if (options->use_changelog)
@@ -134,7 +135,7 @@ pid_t fixture_spawn(const test_fixture *fixture, const char *const *more)
     const char *const names[] = {"broker", "group", "source", "output", "state", "backend"};
     const char *const values[] = {fixture->bootstrap, fixture->group,
                                   fixture->source,    fixture->output,
-                                  fixture->dir,       fixture->config.options.state_backend};
+                                  fixture->state,     fixture->config.options.state_backend};
     for (; count < 6; count++) {
         snprintf(pairs[count], sizeof(pairs[count]), "%s=%s", names[count], values[count]);
         arguments[count] = pairs[count];

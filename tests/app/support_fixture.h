@@ -21,6 +21,7 @@ typedef struct test_fixture {
     const char *output;
     char changelog[256];
     char dir[256];
+    char state[300]; /* where the state is: dir, or what a test chooses */
     job_config config;
     job_total totals[FIXTURE_KEYS];
     int sent;

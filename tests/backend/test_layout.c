@@ -119,7 +119,8 @@ static const place places[] = {
     AT(weir_backend, compact, 192),
     AT(weir_backend, stats, 200),
     AT(weir_backend, control, 208),
-    SIZE(weir_backend, 216),
+    AT(weir_backend, list, 216),
+    SIZE(weir_backend, 224),
 };
 
 static void test_offsets_and_sizes_are_those_that_plugins_were_built_with(void **state)

@@ -233,7 +233,7 @@ static weir_status check(const char *spec, const weir_option *options, weir_erro
 {
     bool persistent;
     weir_error_init(err);
-    return weir__database_check(spec, options, &persistent, err);
+    return weir__database_check(spec, options, NULL, &persistent, err);
 }
 
 static void test_specs_are_checked_without_opening(void **state)
@@ -273,11 +273,11 @@ static void test_persistence_is_that_of_what_stores(void **state)
 {
     (void)state;
     bool persistent;
-    assert_int_equal(weir__database_check("trace:rocksdb", NULL, &persistent, NULL), WEIR_OK);
+    assert_int_equal(weir__database_check("trace:rocksdb", NULL, NULL, &persistent, NULL), WEIR_OK);
     assert_true(persistent);
-    assert_int_equal(weir__database_check("trace:memory", NULL, &persistent, NULL), WEIR_OK);
+    assert_int_equal(weir__database_check("trace:memory", NULL, NULL, &persistent, NULL), WEIR_OK);
     assert_false(persistent);
-    assert_int_equal(weir__database_check("nosuch", NULL, &persistent, NULL), WEIR_INVALID);
+    assert_int_equal(weir__database_check("nosuch", NULL, NULL, &persistent, NULL), WEIR_INVALID);
     assert_false(persistent);
 }
 

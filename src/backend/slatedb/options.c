@@ -99,6 +99,24 @@ static weir_status refuse(const weir_backend_db *db, const char *location, weir_
                                location);
 }
 
+/* PATH/slatedb, with !XX for each byte that an object store or SlateDB may write otherwise. */
+static char *object_path(const char *text, size_t size)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "._-=/";
+    char *path = malloc(3 * size + sizeof "/" WEIR__SLATEDB_FOLDER);
+    char *to = path;
+    for (size_t i = 0; path != NULL && i < size; i++) {
+        if (text[i] != '\0' && strchr(plain, text[i]) != NULL)
+            *to++ = text[i];
+        else
+            to += sprintf(to, "!%02X", (unsigned char)text[i]);
+    }
+    if (path != NULL)
+        strcpy(to, "/" WEIR__SLATEDB_FOLDER);
+    return path;
+}
+
 /* scheme://bucket/path becomes store_url and path/slatedb. */
 static weir_status split_url(const weir_backend_db *db, const char *location,
                              weir__slatedb_settings *settings, weir_error *err)
@@ -123,8 +141,7 @@ static weir_status split_url(const weir_backend_db *db, const char *location,
     const size_t url_size = scheme + strcspn(bucket, "/");
     if (asprintf(&settings->store_url, "%.*s", (int)url_size, location) < 0)
         settings->store_url = NULL;
-    if (asprintf(&settings->path, "%.*s/" WEIR__SLATEDB_FOLDER, (int)size, slash) < 0)
-        settings->path = NULL;
+    settings->path = object_path(slash, size);
     settings->is_remote = true;
     return WEIR_OK;
 }

@@ -166,6 +166,72 @@ static weir_status destroy_db(const weir_backend_open_args *args, weir_error *er
 }
 
 /* ---------------------------------------------------------------------------
+ * List
+ * ------------------------------------------------------------------------- */
+
+typedef struct listing {
+    const weir_backend_db *db;
+    weir_status (*visit)(const char *location, void *arg);
+    void *arg;
+    weir_status status;
+} listing;
+
+/* The text before !XX was put in place of odd bytes. */
+static void decode(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0';) {
+        unsigned byte;
+        if (sscanf(from, "!%2X", &byte) == 1) {
+            *to++ = (char)byte;
+            from += 3;
+        } else {
+            *to++ = *from++;
+        }
+    }
+    *to = '\0';
+}
+
+/* PATH/slatedb becomes a location. */
+static void visit_path(const char *path, void *arg)
+{
+    listing *walk = arg;
+    char *location;
+    if (walk->status != WEIR_OK)
+        return;
+    const int size = (int)(strlen(path) - strlen("/" WEIR__SLATEDB_FOLDER));
+    if (asprintf(&location, "%s/%.*s", walk->db->settings.store_url, size, path) < 0) {
+        walk->status = WEIR_NO_MEMORY;
+        return;
+    }
+    decode(location);
+    walk->status = walk->visit(location, walk->arg);
+    free(location);
+}
+
+/* In a local folder the host can look by itself. */
+static weir_status list_dbs(const weir_backend_open_args *args,
+                            weir_status (*visit)(const char *location, void *arg), void *arg,
+                            weir_error *err)
+{
+    weir_backend_db *db;
+    weir__slate_error error;
+    weir_status status = new_db(args, &db, err);
+    if (status != WEIR_OK)
+        return status;
+    listing walk = {db, visit, arg, WEIR_OK};
+    int kind = WEIR__SLATE_UNSUPPORTED;
+    snprintf(error.message, sizeof error.message, "it is a local folder");
+    if (db->settings.is_remote)
+        kind = weir_slate_list(&db->settings.config, visit_path, &walk, &error);
+    status = kind == WEIR__SLATE_OK
+                 ? walk.status
+                 : weir__slatedb_fail(db, kind, &error, "list the databases there", err);
+    free_db(db);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------
  * The table
  * ------------------------------------------------------------------------- */
 
@@ -199,6 +265,7 @@ const weir_backend *weir_backend_get(uint32_t host_abi_version)
         .snapshot_close = weir__slatedb_snapshot_close,
         .checkpoint = weir__slatedb_checkpoint,
         .stats = weir__slatedb_stats,
+        .list = list_dbs,
     };
     return host_abi_version >= WEIR_BACKEND_ABI_VERSION ? &backend : NULL;
 }

@@ -78,6 +78,12 @@ int weir_slate_open(const weir__slate_config *config, weir__slate_db **db,
 int weir_slate_close(weir__slate_db *db, weir__slate_error *error);
 /* Deletes all objects of a database that is not open; none is OK. Empty local folders stay. */
 int weir_slate_destroy(const weir__slate_config *config, weir__slate_error *error);
+/*
+ * Calls visit with the path of each database that is named like config->path ("a/b/NAME") and lies
+ * in the folder that this one is in ("a/b") or anywhere below it.
+ */
+int weir_slate_list(const weir__slate_config *config, void (*visit)(const char *path, void *arg),
+                    void *arg, weir__slate_error *error);
 /* Makes a new database that holds what db holds now and shares nothing with it. */
 int weir_slate_copy(weir__slate_db *db, const weir__slate_config *target, weir__slate_error *error);
 

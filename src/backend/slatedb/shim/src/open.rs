@@ -3,7 +3,7 @@
 //! SPDX-License-Identifier: Apache-2.0
 
 use std::collections::HashMap;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void, CString};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -305,6 +305,43 @@ pub unsafe extern "C" fn weir_slate_destroy(config: *const Config, error: *mut S
             }
             Ok(())
         })?;
+        Ok(KIND_OK)
+    })
+}
+
+/// The folders of the name `name` at or below `root`. What is in one is not looked at.
+async fn find(store: &Arc<dyn ObjectStore>, root: Path, name: &str) -> Result<Vec<Path>, Fail> {
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        let inside = store.list_with_delimiter(Some(&folder)).await?;
+        let database = folder.clone().join(name);
+        if inside.common_prefixes.contains(&database) {
+            found.push(database);
+        } else {
+            folders.extend(inside.common_prefixes);
+        }
+    }
+    Ok(found)
+}
+
+/// Tells where databases are.
+#[no_mangle]
+pub unsafe extern "C" fn weir_slate_list(
+    config: *const Config,
+    visit: extern "C" fn(path: *const c_char, arg: *mut c_void),
+    arg: *mut c_void,
+    error: *mut ShimError,
+) -> i32 {
+    guard(error, || {
+        let config = &*config;
+        let store = resolve(config)?;
+        let (root, name) = text(config.path)?.rsplit_once('/').unwrap_or_default();
+        let work = find(&store, Path::from(root), name);
+        for path in block_on(config.limited("listing databases", work))? {
+            let path = CString::new(path.as_ref()).unwrap_or_default();
+            visit(path.as_ptr(), arg);
+        }
         Ok(KIND_OK)
     })
 }
