@@ -177,11 +177,10 @@ weir_status weir__checkpoint(weir__worker *worker, weir_error *err)
         weir__task_drop(task); /* flushed, or to be forgotten */
     }
     if (status != WEIR_OK)
-        return weir_error_set(err, status, "checkpoint of %lld records failed, %s: %s",
-                              (long long)records,
-                              committed ? "the next start takes it from the changelog"
-                                        : "nothing of it counts",
-                              inner.message);
+        return weir_error_set(
+            err, status, "checkpoint of %lld records failed, %s: %s", (long long)records,
+            committed ? "the next start takes it from the changelog" : "nothing of it counts",
+            inner.message);
     weir__count(&worker->checkpoints, 1);
     weir_log(WEIR_LOG_DEBUG, "checkpoint.done", "worker=%d records=%lld ms=%lld", worker->index,
              (long long)records, (long long)(weir__now_ms() - began));

@@ -139,8 +139,8 @@ weir_status weir__database_error(const weir__database *database, weir_status sta
     return weir_error_set(err, status, "%s", text);
 }
 
-weir_status weir__database_check(const char *spec, const weir_option *options,
-                                 const char *location, bool *persistent, weir_error *err)
+weir_status weir__database_check(const char *spec, const weir_option *options, const char *location,
+                                 bool *persistent, weir_error *err)
 {
     weir__chain *chain;
     if (persistent != NULL)

@@ -47,8 +47,8 @@ typedef struct weir__database_config {
  * backend can keep state at a URL if it is one. *persistent [out, may be
  * NULL]: WEIR_CAP_PERSISTENT of the backend that stores.
  */
-weir_status weir__database_check(const char *spec, const weir_option *options,
-                                 const char *location, bool *persistent, weir_error *err);
+weir_status weir__database_check(const char *spec, const weir_option *options, const char *location,
+                                 bool *persistent, weir_error *err);
 
 /* Everything in the config is borrowed for the call. *database [out]. */
 weir_status weir__database_open(const weir__database_config *config, weir__database **database,

@@ -97,6 +97,13 @@ static const char *choose_backend(const char *of_manager)
     return of_environment && *of_environment ? of_environment : DEFAULT_BACKEND;
 }
 
+/* "s3://bucket/" and "s3://bucket" are the same place. */
+static void cut_slashes(char *url)
+{
+    for (size_t size = strlen(url); size > 0 && url[size - 1] == '/';)
+        url[--size] = '\0';
+}
+
 weir_status weir_state_manager_new(const weir_state_options *options, weir_state_manager **manager,
                                    weir_error *err)
 {
@@ -123,9 +130,8 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
         weir_state_manager_free(made);
         return no_memory(err);
     }
-    for (size_t size = strlen(made->state_dir); weir__is_url(made->state_dir) && size > 0 &&
-                                                made->state_dir[size - 1] == '/';)
-        made->state_dir[--size] = '\0';
+    if (weir__is_url(made->state_dir))
+        cut_slashes(made->state_dir);
     made->use_cache = options->cache_bytes > 0;
     made->changelog_open = options->changelog_open;
     made->changelog_arg = options->changelog_arg;
