@@ -34,6 +34,9 @@ typedef struct weir_iter weir_iter;
 /* No changelog offset, or no offset at all. */
 #define WEIR_OFFSET_NONE INT64_C(-1)
 
+/* No event time. */
+#define WEIR_TIME_NONE INT64_C(-1)
+
 /* A state key, with its prefix, is at most this many bytes (WEIR_TOO_LARGE). */
 #define WEIR_KEY_MAX_SIZE 65535u
 
@@ -61,6 +64,9 @@ typedef struct weir_changelog_record {
     const char *processed_offsets;
     size_t processed_offsets_size;
     int64_t offset; /* set by read; ignored by append */
+    /* The header __ttl_stamped__: an expiry of 8 bytes stands before the value. False when
+     * reading a record without that header, or with an empty one. */
+    bool ttl_stamped;
 } weir_changelog_record;
 
 typedef struct weir_changelog weir_changelog;
@@ -195,6 +201,12 @@ typedef struct weir_store_config {
     /* WEIR_STORE_TIMESTAMPED: values of one key and timestamp are all kept, in the order in
      * which they came; false (default): the latest takes the place of the one before. */
     bool keep_duplicates;
+    /* By how much event time, which makes values expire, may go on within one transaction,
+     * in ms, at least 1: see TTL below. Default 86,400,000 (a day). */
+    int64_t ttl_max_jump_ms;
+    /* The changelog was written by Quix Streams 3.24 or 3.25, which mark no record whose value
+     * has a TTL: what can be a value with a TTL is read as one. Default false. */
+    bool ttl_unmarked;
 } weir_store_config;
 
 WEIR_API void weir_store_config_init(weir_store_config *config);
@@ -357,6 +369,37 @@ WEIR_API weir_status weir_txn_set(weir_txn *txn, weir_cf cf, weir_slice prefix, 
 WEIR_API weir_status weir_txn_delete(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
                                      weir_error *err);
 
+/* --- TTL ---
+ *
+ * A value of a plain store, in WEIR_CF_DEFAULT, may expire: ttl_ms after the event time of the
+ * record that set it. Expiry goes by event time alone. A partition has a clock, the greatest
+ * event time that its transactions were told; a value is gone for every read (get, exists,
+ * iteration) as soon as the clock reaches its expiry, and is deleted in the course of later
+ * checkpoints, from the changelog too. A set without TTL replaces a value and its expiry.
+ *
+ * The clock belongs to the transaction until its flush: what a failed one saw does not count.
+ * It never goes back, and is stored with the state. One record with a wrong time must not
+ * expire everything: within one transaction the clock goes on by at most ttl_max_jump_ms of the
+ * store (in a store without a clock: to that much after the wall clock), and a WARN says so.
+ *
+ * The first value with a TTL changes how the partition stores values (docs/formats/state.md).
+ * Values that are there by then never expire; nothing is lost.
+ */
+
+/* A TTL that never ends. */
+#define WEIR_TTL_NEVER INT64_MAX
+
+/* The event time of the record at hand, in ms since 1970: for the TTLs that follow, and for the
+ * clock. Below 0: the record has none. weir/app.h does this for each record. */
+WEIR_API void weir_txn_set_event_time(weir_txn *txn, int64_t event_time);
+/*
+ * As weir_txn_set in WEIR_CF_DEFAULT; the value expires ttl_ms after the event time.
+ * WEIR_INVALID: ttl_ms is not above 0, there is no event time, or the sum is 10^15 or more.
+ * WEIR_UNSUPPORTED: not a plain store. Both make the transaction FAILED.
+ */
+WEIR_API weir_status weir_txn_set_ttl(weir_txn *txn, weir_slice prefix, weir_slice key,
+                                      weir_slice value, int64_t ttl_ms, weir_error *err);
+
 /* Marks the transaction FAILED: its changes will not be flushed. */
 WEIR_API void weir_txn_fail(weir_txn *txn);
 
@@ -414,6 +457,11 @@ WEIR_API void weir_iter_close(weir_iter *iter);
 WEIR_API weir_state *weir_txn_state(weir_txn *txn, weir_slice prefix);
 /* The transaction that a view is of. */
 WEIR_API weir_txn *weir_state_txn(const weir_state *state);
+
+/* What is set through the view from now on expires ttl_ms after the event time of the record
+ * at hand: see TTL above. Holds until the view's end; WEIR_TTL_NEVER takes it back. Errors as
+ * of weir_txn_set_ttl. */
+WEIR_API weir_status weir_state_expire_after(weir_state *state, int64_t ttl_ms, weir_error *err);
 
 /* Bytes under a key of bytes, used as it is. */
 WEIR_API weir_status weir_state_get(weir_state *state, weir_slice key, weir_slice *value,

@@ -80,7 +80,8 @@ WEIR_API weir_stream *weir_stream_apply(weir_stream *stream, weir_apply_fn apply
  * As apply, with the state of the record's key. store: its name and backend, NULL:
  * the store "default" of the stream; stream_id is set by Weir, changelog false means
  * none for this store.
- * A record without key is an error (WEIR_INVALID).
+ * A record without key is an error (WEIR_INVALID). The record's timestamp is the event time of
+ * TTLs (weir_state_expire_after).
  */
 typedef weir_status (*weir_apply_stateful_fn)(weir_context *context, weir_state *state,
                                               const weir_record *record, void *arg,

@@ -19,10 +19,11 @@ typedef struct weir__task_host weir__task_host;
 
 /* What a task offers to its processor. Thread of the task. */
 typedef struct weir__task_host_ops {
-    /* The state of a key in a store of the source (its number from weir__source_add_store).
-     * *state [out] is valid until the next call for the same store. */
-    weir_status (*state)(weir__task_host *host, size_t store, weir_slice key, weir_state **state,
-                         weir_error *err);
+    /* The state of a key in a store of the source (its number from weir__source_add_store),
+     * for a record with this timestamp. *state [out] is valid until the next call for the
+     * same store. */
+    weir_status (*state)(weir__task_host *host, size_t store, weir_slice key, int64_t timestamp,
+                         weir_state **state, weir_error *err);
     /* Queues a record for a sink of the source (its number from weir__source_add_sink). The
      * record is copied. */
     weir_status (*produce)(weir__task_host *host, size_t sink, const weir_record *record,

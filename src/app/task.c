@@ -17,7 +17,7 @@ const char *weir__task_label(const weir__task *task, char *text, size_t size)
 }
 
 static weir_status host_state(weir__task_host *host, size_t store, weir_slice key,
-                              weir_state **state, weir_error *err)
+                              int64_t timestamp, weir_state **state, weir_error *err)
 {
     weir__task *task = (weir__task *)host;
     weir__task_store *used = &task->stores[store];
@@ -27,6 +27,7 @@ static weir_status host_state(weir__task_host *host, size_t store, weir_slice ke
         if (status != WEIR_OK)
             return status;
     }
+    weir_txn_set_event_time(used->txn, timestamp);
     *state = weir_txn_state(used->txn, key);
     if (!*state)
         return weir_error_set(err, WEIR_NO_MEMORY, "store %s: out of memory",

@@ -16,6 +16,7 @@
 
 #define HEADER_CF        "__column_family__"
 #define HEADER_PROCESSED "__processed_tp_offsets__"
+#define HEADER_STAMPED   "__ttl_stamped__"
 #define QUERY_MS         30000
 
 struct weir__changelog_reader {
@@ -99,14 +100,15 @@ static weir_status changelog_append(weir_changelog *changelog, const weir_change
                                                                      record->processed_offsets_size)
                                                      : null_json;
     const weir_header headers[] = {{HEADER_CF, weir_slice_of(record->cf, strlen(record->cf))},
-                                   {HEADER_PROCESSED, processed}};
+                                   {HEADER_PROCESSED, processed},
+                                   {HEADER_STAMPED, weir_slice_of("\x01", 1)}};
     const weir_record message = {.key = record->key,
                                  .value = record->value,
                                  .has_key = true,
                                  .has_value = !record->is_tombstone,
                                  .timestamp = -1,
                                  .headers = headers,
-                                 .header_count = 2};
+                                 .header_count = record->ttl_stamped ? 3 : 2};
     stop_reading(log);
     return weir__producer_produce(log->producer, log->output, log->partition, &message,
                                   log->delivery, err);
@@ -259,6 +261,8 @@ static weir_status fill_record(kafka_changelog *log, const rd_kafka_message_t *m
             } else if (strcmp(name, HEADER_PROCESSED) == 0) {
                 record->processed_offsets = value;
                 record->processed_offsets_size = size;
+            } else if (strcmp(name, HEADER_STAMPED) == 0) {
+                record->ttl_stamped = size > 0;
             }
         }
     if (message->key && record->cf)

@@ -1,7 +1,8 @@
 /*
  * Iteration over committed state with the changes of the transaction merged in. The
  * backend's iterator and a cursor on the ordered changes go side by side; where both
- * have a key, the change holds.
+ * have a key, the change holds. Values with a TTL (ttl.h) are read through their stamps as
+ * of the opening; while some have none, an iterator on the ledger goes along.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,6 +26,14 @@ struct weir_iter {
     bool is_exhausted;
     weir_slice key;
     weir_slice value;
+    /* TTL, as of the opening. */
+    bool has_stamps;    /* changes have, and */
+    bool stores_stamps; /* what is stored */
+    int64_t clock;
+    weir_backend_iter *ledger; /* NULL: all that can have a stamp has one */
+    bool has_entry;
+    bool is_ledger_done;
+    weir_slice entry; /* of the ledger, the first that was not passed */
 };
 
 void weir__iter_free(weir_iter *iter)
@@ -73,7 +82,8 @@ static weir_status copy_bounds(weir_iter *iter, const weir_iter_options *options
     return WEIR_OK;
 }
 
-static weir_status open_backend(weir_iter *iter, weir_cf cf, weir_error *err)
+static weir_status open_on(weir_iter *iter, weir_backend_cf *cf, weir_backend_iter **opened,
+                           weir_error *err)
 {
     const weir_partition *partition = iter->txn->partition;
     weir_backend_iter_args args = {
@@ -86,12 +96,52 @@ static weir_status open_backend(weir_iter *iter, weir_cf cf, weir_error *err)
     };
     weir_error inner;
     weir_error_init(&inner);
-    weir_status status = partition->backend->iter_open(partition->db, partition->cfs[cf].handle,
-                                                       &args, &iter->backend_iter, &inner);
+    weir_status status = partition->backend->iter_open(partition->db, cf, &args, opened, &inner);
     if (status)
         return weir__database_error(partition->database, status, "opening an iterator", &inner,
                                     err);
     return WEIR_OK;
+}
+
+static weir_status next_on(const weir_iter *iter, weir_backend_iter *from, weir_slice *key,
+                           weir_slice *value, weir_error *err)
+{
+    const weir_partition *partition = iter->txn->partition;
+    weir_error inner;
+    weir_error_init(&inner);
+    weir_status status = partition->backend->iter_next(from, key, value, &inner);
+    if (status && status != WEIR_NOT_FOUND)
+        return weir__database_error(partition->database, status, "reading the next item", &inner,
+                                    err);
+    return status;
+}
+
+static void close_backend(weir_iter *iter)
+{
+    const weir_backend *backend = iter->txn->partition->backend;
+    if (iter->ledger)
+        backend->iter_close(iter->ledger);
+    if (iter->backend_iter)
+        backend->iter_close(iter->backend_iter);
+    iter->ledger = iter->backend_iter = NULL;
+}
+
+static weir_status open_backend(weir_iter *iter, weir_cf cf, weir_error *err)
+{
+    const weir_partition *partition = iter->txn->partition;
+    const weir__ttl *ttl = &partition->ttl;
+    iter->has_stamps = weir__ttl_applies(ttl, cf);
+    iter->stores_stamps = iter->has_stamps && ttl->is_on;
+    iter->clock = iter->txn->ttl.clock;
+    weir_status status = open_on(iter, partition->cfs[cf].handle, &iter->backend_iter, err);
+    if (status || !iter->stores_stamps || !ttl->is_partial)
+        return status;
+    status = open_on(iter, ttl->ledger, &iter->ledger, err);
+    if (status) {
+        iter->ledger = NULL;
+        close_backend(iter);
+    }
+    return status;
 }
 
 weir_status weir_txn_iter_open(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
@@ -120,7 +170,7 @@ weir_status weir_txn_iter_open(weir_txn *txn, weir_cf cf, const weir_iter_option
         if (weir__update_cursor_open(&txn->updates, cf, opened->has_lower ? &opened->lower : NULL,
                                      opened->has_upper ? &opened->upper : NULL, opened->reverse,
                                      &opened->cursor)) {
-            txn->partition->backend->iter_close(opened->backend_iter);
+            close_backend(opened);
             goto no_memory;
         }
     }
@@ -136,20 +186,55 @@ done:
     return status;
 }
 
+static int order_of(const weir_iter *iter, weir_slice a, weir_slice b)
+{
+    return weir_slice_compare(a, b) * (iter->reverse ? -1 : 1);
+}
+
+/* Whether the ledger has a key; keys are asked for in order. */
+static weir_status is_in_ledger(weir_iter *iter, weir_slice key, bool *found, weir_error *err)
+{
+    weir_slice value;
+    *found = false;
+    while (!iter->is_ledger_done && (!iter->has_entry || order_of(iter, iter->entry, key) < 0)) {
+        weir_status status = next_on(iter, iter->ledger, &iter->entry, &value, err);
+        iter->is_ledger_done = status == WEIR_NOT_FOUND;
+        if (status && !iter->is_ledger_done)
+            return status;
+        iter->has_entry = true;
+    }
+    *found = !iter->is_ledger_done && order_of(iter, iter->entry, key) == 0;
+    return WEIR_OK;
+}
+
+/* Reads a value through its stamp. *expired [out]. */
+static weir_status take_stamp(weir_iter *iter, weir_slice key, bool is_stored, weir_slice *value,
+                              bool *expired, weir_error *err)
+{
+    uint64_t expiry;
+    weir_slice stored = *value;
+    bool is_stamped = weir__ttl_split(stored, &expiry, value);
+    weir_status status = WEIR_OK;
+    if (is_stamped && is_stored && iter->ledger)
+        status = is_in_ledger(iter, key, &is_stamped, err);
+    if (!is_stamped)
+        *value = stored;
+    *expired = is_stamped && weir__ttl_is_expired(expiry, iter->clock);
+    return status;
+}
+
 static weir_status fetch(weir_iter *iter, weir_error *err)
 {
-    const weir_partition *partition = iter->txn->partition;
-    weir_error inner;
-    weir_error_init(&inner);
-    if (iter->has_item || iter->is_exhausted)
-        return WEIR_OK;
-    weir_status status =
-        partition->backend->iter_next(iter->backend_iter, &iter->key, &iter->value, &inner);
-    iter->has_item = status == WEIR_OK;
-    iter->is_exhausted = status == WEIR_NOT_FOUND;
-    if (status && status != WEIR_NOT_FOUND)
-        return weir__database_error(partition->database, status, "reading the next item", &inner,
-                                    err);
+    while (!iter->has_item && !iter->is_exhausted) {
+        bool expired = false;
+        weir_status status = next_on(iter, iter->backend_iter, &iter->key, &iter->value, err);
+        iter->is_exhausted = status == WEIR_NOT_FOUND;
+        if (!status && iter->stores_stamps)
+            status = take_stamp(iter, iter->key, true, &iter->value, &expired, err);
+        if (status && !iter->is_exhausted)
+            return status;
+        iter->has_item = !status && !expired;
+    }
     return WEIR_OK;
 }
 
@@ -187,7 +272,7 @@ weir_status weir_iter_next(weir_iter *iter, weir_slice *key, weir_slice *value, 
         if (!has_change)
             order = 1;
         else if (iter->has_item)
-            order = weir_slice_compare(view.key, iter->key) * (iter->reverse ? -1 : 1);
+            order = order_of(iter, view.key, iter->key);
         if (order >= 0)
             iter->has_item = false;
         if (order > 0) {
@@ -196,7 +281,12 @@ weir_status weir_iter_next(weir_iter *iter, weir_slice *key, weir_slice *value, 
             return WEIR_OK;
         }
         weir__update_cursor_forward(&iter->cursor);
-        if (view.is_delete)
+        bool expired = false;
+        if (!view.is_delete && iter->has_stamps)
+            status = take_stamp(iter, view.key, false, &view.value, &expired, err);
+        if (status)
+            return status;
+        if (view.is_delete || expired)
             continue;
         *key = view.key;
         *value = view.value;
@@ -210,7 +300,7 @@ void weir_iter_close(weir_iter *iter)
         return;
     weir_txn *txn = iter->txn;
     if (iter->backend_iter) {
-        txn->partition->backend->iter_close(iter->backend_iter);
+        close_backend(iter);
         weir__update_cursor_close(&txn->updates);
     }
     iter_give_back(txn, iter);

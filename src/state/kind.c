@@ -50,6 +50,18 @@ const char *weir__kind_name(weir_store_kind kind)
     return kinds[kind].name;
 }
 
+static weir_status read_ttl_options(const weir_store_config *config, weir__kind_options *options,
+                                    weir_error *err)
+{
+    if (config->ttl_max_jump_ms < 1)
+        return weir_error_set(err, WEIR_INVALID,
+                              "store %s: ttl_max_jump_ms is %" PRId64 ", but must be above 0",
+                              config->name, config->ttl_max_jump_ms);
+    options->ttl_max_jump_ms = config->ttl_max_jump_ms;
+    options->ttl_unmarked = config->ttl_unmarked;
+    return WEIR_OK;
+}
+
 weir_status weir__kind_options_read(const weir_store_config *config, weir__kind_options *options,
                                     weir_error *err)
 {
@@ -59,6 +71,8 @@ weir_status weir__kind_options_read(const weir_store_config *config, weir__kind_
                               config->name, (int)config->kind);
     options->id = config->kind;
     options->kind = &kinds[config->kind];
+    if (config->kind == WEIR_STORE_PLAIN)
+        return read_ttl_options(config, options, err);
     if (config->kind != WEIR_STORE_TIMESTAMPED)
         return WEIR_OK;
     if (config->grace_ms < 0)
@@ -94,6 +108,10 @@ weir_status weir__kind_options_match(const weir__kind_options *a, const weir__ki
                               "the store %s%s%s has duplicates %s already, and can't have them %s "
                               "too",
                               store, of, stream, duplicates_text(a), duplicates_text(b));
+    if (a->ttl_max_jump_ms != b->ttl_max_jump_ms || a->ttl_unmarked != b->ttl_unmarked)
+        return weir_error_set(err, WEIR_INVALID,
+                              "the store %s%s%s has other options of TTL already", store, of,
+                              stream);
     return WEIR_OK;
 }
 

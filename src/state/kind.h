@@ -40,6 +40,8 @@ typedef struct weir__kind_options {
     const weir__kind *kind;
     int64_t grace_ms;
     bool keep_duplicates;
+    int64_t ttl_max_jump_ms;
+    bool ttl_unmarked;
 } weir__kind_options;
 
 /* *options [out]. WEIR_INVALID: not a kind, or a value out of range; the message names the

@@ -19,6 +19,7 @@
 #define DEFAULT_STORE       "default"
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
 #define DEFAULT_GRACE_MS    (INT64_C(7) * 24 * 3600 * 1000)
+#define DEFAULT_JUMP_MS     (INT64_C(24) * 3600 * 1000)
 
 typedef struct store {
     char *name;
@@ -191,6 +192,7 @@ void weir_store_config_init(weir_store_config *config)
         .name = DEFAULT_STORE,
         .changelog = true,
         .grace_ms = DEFAULT_GRACE_MS,
+        .ttl_max_jump_ms = DEFAULT_JUMP_MS,
     };
 }
 

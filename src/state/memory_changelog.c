@@ -29,6 +29,7 @@ typedef struct memory_record {
     uint32_t value_size;
     uint32_t processed_size;
     bool is_tombstone;
+    bool ttl_stamped;
 } memory_record;
 
 typedef struct segment {
@@ -163,6 +164,7 @@ static weir_status topic_append(weir_memory_topic *topic, const weir_changelog_r
     added->key_size = (uint32_t)record->key.size;
     added->value_size = (uint32_t)value_size;
     added->is_tombstone = record->is_tombstone;
+    added->ttl_stamped = record->ttl_stamped;
     added->offset = offset;
     seg->count++;
     return WEIR_OK;
@@ -177,6 +179,7 @@ static void record_view(const memory_record *stored, weir_changelog_record *reco
     record->processed_offsets = stored->processed;
     record->processed_offsets_size = stored->processed_size;
     record->offset = stored->offset;
+    record->ttl_stamped = stored->ttl_stamped;
 }
 
 /* The place of the first record with an offset ≥ `offset`: a segment, and an index in

@@ -225,7 +225,7 @@ static weir_status open_all(const weir__partition_config *config, weir_partition
         status = load(partition, KEY_PROCESSED_OFFSETS, parse_processed, err);
     if (!status && partition->kind.id == WEIR_STORE_WINDOWED)
         status = load(partition, KEY_WINDOW_ENDS, parse_ends, err);
-    return status;
+    return status ? status : weir__ttl_load(partition, err);
 }
 
 weir_status weir__partition_open(const weir__partition_config *config, weir_partition **partition,
@@ -242,6 +242,9 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
     opened->changelog = config->changelog;
     opened->changelog_offset = WEIR_OFFSET_NONE;
     opened->gap_policy = config->gap_policy;
+    opened->ttl = (weir__ttl){.is_possible = config->kind.id == WEIR_STORE_PLAIN,
+                              .is_unmarked = config->kind.ttl_unmarked,
+                              .max_jump_ms = config->kind.ttl_max_jump_ms};
     opened->number = config->number;
     opened->kind = config->kind;
     opened->window_epoch = 1;
@@ -282,6 +285,7 @@ weir_status weir__partition_close(weir_partition *partition, weir_error *err)
     free(partition->processed);
     free(partition->ops);
     weir__buffer_release(&partition->scratch);
+    weir__ttl_release(&partition->ttl);
     free(partition->store);
     free(partition->stream_id);
     free(partition->path);

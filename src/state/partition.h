@@ -19,6 +19,7 @@
 #include "base/buffer.h"
 #include "state/kind.h"
 #include "state/record_cache.h"
+#include "state/ttl.h"
 
 #define WEIR__CF_METADATA "__metadata__"
 
@@ -63,6 +64,7 @@ struct weir_partition {
     weir__processed_offset *processed; /* as stored */
     size_t processed_count;
 
+    weir__ttl ttl;
     weir__record_cache *cache; /* NULL: none */
     weir_txn *spare_txn;       /* a freed transaction whose memory waits for the next */
     weir_txn *open_list;       /* the transactions that are open */

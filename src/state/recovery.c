@@ -47,6 +47,7 @@ struct weir__recovery {
 
     weir_cf cf; /* of the record before */
     weir__update_cache gathered;
+    weir__recovery_ttl ttl;
     weir_changelog_record records[BLOCK_RECORDS];
 };
 
@@ -56,6 +57,7 @@ void weir__recovery_free(weir__recovery *recovery)
         return;
     weir__recovery_rule_release(&recovery->rule);
     weir__update_cache_release(&recovery->gathered);
+    weir__arena_release(&recovery->ttl.arena);
     free(recovery);
 }
 
@@ -112,6 +114,7 @@ static void log_done(const weir_partition *partition, const weir__recovery *reco
              "changelog %s: %lld records applied, %lld skipped, state at offset %lld, %.3f s (%s)",
              partition->changelog->name, (long long)recovery->applied, (long long)recovery->skipped,
              (long long)recovery->end - 1, seconds, label(partition));
+    weir__recovery_ttl_hint(partition, &recovery->ttl);
     if (recovery->fresh && recovery->applied == 0 && recovery->skipped > 0)
         weir_log(WEIR_LOG_WARN, "recovery.skipped",
                  "changelog %s: all %lld records were skipped, because processing starts before "
@@ -383,9 +386,8 @@ static weir_status gather_record(weir_partition *partition, weir__recovery *reco
     status = find_cf(partition, recovery, record, err);
     if (status != WEIR_OK)
         return status;
-    status = weir__update_cache_set(&recovery->gathered, recovery->cf, record->key,
-                                    weir__record_hash(recovery->cf, record->key),
-                                    record->is_tombstone ? NULL : &record->value);
+    status =
+        weir__recovery_gather(partition, &recovery->ttl, &recovery->gathered, recovery->cf, record);
     if (status != WEIR_OK)
         return weir__partition_error(partition, status, err, "recover: out of memory");
     recovery->applied++;
@@ -420,35 +422,25 @@ static bool is_batch_due(const weir__recovery *recovery)
 static weir_status write_batch(weir_partition *partition, weir__recovery *recovery, weir_error *err)
 {
     weir__update_cache *gathered = &recovery->gathered;
-    size_t room = gathered->count * (partition->ends == WEIR__ENDS_VALID ? 2 : 1);
-    weir_backend_op *ops = weir__partition_ops(partition, room);
-    if (ops == NULL)
-        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
-    weir__update_cache_sort(gathered, ops);
-    for (size_t i = 0; i < gathered->count; i++) {
-        const weir__update *update = gathered->updates[i];
-        ops[i] = (weir_backend_op){
-            .kind = update->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT,
-            .cf = partition->cfs[update->cf].handle,
-            .key = weir_slice_of(update->key, update->key_size),
-            .value = weir_slice_of(update->value, update->value_size),
-        };
-    }
-
+    weir__ttl_batch batch = {0};
+    bool has_ends = partition->ends == WEIR__ENDS_VALID;
+    weir_status status = weir__recovery_fill(partition, &recovery->ttl, gathered,
+                                             has_ends ? gathered->count : 0, &batch, err);
+    if (status != WEIR_OK)
+        return status;
     size_t followers = 0;
-    if (partition->ends == WEIR__ENDS_VALID &&
-        weir__window_ends_follow(partition, gathered, &gathered->arena, ops + gathered->count,
-                                 &followers))
+    if (has_ends && weir__window_ends_follow(partition, gathered, &gathered->arena,
+                                             batch.ops + batch.count, &followers))
         return weir__partition_error(partition, WEIR_NO_MEMORY, err, "recover: out of memory");
 
     /* What is stored stays unless it is given. */
     const weir__offset_table *processed = &recovery->rule.processed;
     size_t processed_count = recovery->rule.processed_changed ? processed->count : 0;
-    weir_status status =
-        weir__partition_write(partition, ops, gathered->count + followers, recovery->position - 1,
-                              processed->items, processed_count, err);
+    status = weir__partition_write(partition, batch.ops, batch.count + followers,
+                                   recovery->position - 1, processed->items, processed_count, err);
     if (status != WEIR_OK)
         return status;
+    weir__ttl_batch_done(partition, &batch);
     if (partition->cache != NULL && weir__record_cache_count(partition->cache) > 0)
         weir__record_cache_clear(partition->cache);
     recovery->rule.processed_changed = false;

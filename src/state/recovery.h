@@ -8,6 +8,7 @@
 #define WEIR_STATE_RECOVERY_H
 
 #include "state/partition.h"
+#include "state/update_cache.h"
 
 /* Offsets by topic, few of them. */
 typedef struct weir__offset_table {
@@ -49,6 +50,26 @@ weir_status weir__recovery_rule_decide(weir__recovery_rule *rule, const char *da
                                        bool *apply, weir_error *err);
 /* Forgets what was seen and stored: local content is gone. */
 void weir__recovery_rule_forget(weir__recovery_rule *rule);
+
+/* What a recovery sees of TTL: recovery_ttl.c. */
+typedef struct weir__recovery_ttl {
+    bool turns_on;    /* a record says that values are stamped */
+    int64_t unmarked; /* values without a mark that could be stamped ones, */
+    int64_t plain;    /* and that could not */
+    weir__arena arena;
+} weir__recovery_ttl;
+
+/* Takes a record in. Values of "default" are gathered with a stamp, be it "never". */
+weir_status weir__recovery_gather(weir_partition *partition, weir__recovery_ttl *ttl,
+                                  weir__update_cache *gathered, weir_cf cf,
+                                  const weir_changelog_record *record);
+/* The ops of a batch of all that was gathered, sorted, without the offsets; there is room for
+ * `more` behind them. */
+weir_status weir__recovery_fill(weir_partition *partition, weir__recovery_ttl *ttl,
+                                weir__update_cache *gathered, size_t more, weir__ttl_batch *batch,
+                                weir_error *err);
+/* A WARN if the changelog looks like one whose values are stamped without a mark. */
+void weir__recovery_ttl_hint(const weir_partition *partition, const weir__recovery_ttl *ttl);
 
 /*
  * Deletes everything the partition holds, in every column family, the stored offsets

@@ -128,5 +128,5 @@ weir_status weir__recovery_clear(weir_partition *partition, weir_error *err)
         return weir__partition_error(partition, status, err, "clear the state to rebuild it: %s",
                                      inner.message);
     forget_offsets(partition);
-    return WEIR_OK;
+    return weir__ttl_load(partition, err);
 }

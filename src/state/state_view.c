@@ -37,7 +37,13 @@ weir_state *weir_txn_state(weir_txn *txn, weir_slice prefix)
     }
     state->prefix_size = prefix.size > 0 ? prefix.size + 1 : 0;
     state->key.size = state->prefix_size;
+    state->expiry = WEIR__TTL_NEVER;
     return state;
+}
+
+weir_status weir_state_expire_after(weir_state *state, int64_t ttl_ms, weir_error *err)
+{
+    return weir__txn_ttl_expiry(state->txn, ttl_ms, &state->expiry, err);
 }
 
 /* --- Keys --- */
@@ -102,6 +108,15 @@ static weir_status fail(weir_state *state, weir_status status)
     return status;
 }
 
+static weir_status change(weir_state *state, weir_slice state_key, const weir_slice *value,
+                          weir_error *err)
+{
+    if (value)
+        return weir__txn_set_expiring(state->txn, WEIR_CF_DEFAULT, state_key, *value, state->expiry,
+                                      err);
+    return weir__txn_set(state->txn, WEIR_CF_DEFAULT, state_key, NULL, err);
+}
+
 static weir_status set_text(weir_state *state, const char *key, const weir_slice *value,
                             weir_error *err)
 {
@@ -112,7 +127,7 @@ static weir_status set_text(weir_state *state, const char *key, const weir_slice
     status = text_key(state, key, &state_key, err);
     if (status)
         return fail(state, status);
-    return weir__txn_set(state->txn, WEIR_CF_DEFAULT, state_key, value, err);
+    return change(state, state_key, value, err);
 }
 
 /* Sets what the buffer `value` holds, or fails with the status of its making. */
@@ -165,7 +180,7 @@ static weir_status change_bytes(weir_state *state, weir_slice key, const weir_sl
     status = bytes_key(state, key, &state_key, err);
     if (status)
         return fail(state, status);
-    return weir__txn_set(state->txn, WEIR_CF_DEFAULT, state_key, value, err);
+    return change(state, state_key, value, err);
 }
 
 weir_status weir_state_set(weir_state *state, weir_slice key, weir_slice value, weir_error *err)

@@ -12,6 +12,9 @@
 #include "state/counter.h"
 #include "state/window_hooks.h"
 
+/* A value and its stamp are what a backend takes, 2^31-1 bytes. */
+#define VALUE_MAX ((size_t)INT32_MAX - WEIR__TTL_STAMP_SIZE)
+
 #define PREFETCH_UPDATE 24u
 #define PREFETCH_SLOT   16u
 #define PREFETCH_RECORD 8u
@@ -125,6 +128,7 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
     begun->writes = 0;
     begun->has_counter = false;
     begun->processed_count = 0;
+    weir__txn_ttl_begin(begun);
     list_add(partition, begun);
     *txn = begun;
     return WEIR_OK;
@@ -139,6 +143,7 @@ void weir__txn_destroy(weir_txn *txn)
     weir__buffer_release(&txn->topics);
     weir__buffer_release(&txn->processed_json);
     weir__state_release(&txn->state);
+    weir__txn_ttl_release(txn);
     weir__iter_free(txn->spare_iter);
     weir__window_txn_free(txn->window);
     free(txn->processed);
@@ -209,6 +214,43 @@ static weir_status check_key(const weir_txn *txn, weir_cf cf, weir_slice key, we
     return WEIR_OK;
 }
 
+/* A stamped value as a reader sees it. */
+static weir_status take_stamp(const weir_txn *txn, weir_slice stored, weir_slice *value)
+{
+    uint64_t expiry;
+    weir__ttl_split(stored, &expiry, value);
+    if (!weir__ttl_is_expired(expiry, txn->ttl.clock))
+        return WEIR_OK;
+    *value = weir_slice_of(NULL, 0);
+    return WEIR_NOT_FOUND;
+}
+
+/* *value: what the database holds, which is read through its stamp. A value that has none
+ * is not cached: the cache holds stamped ones alone, once the partition is on. */
+static weir_status take_stored(weir_txn *txn, weir_cf cf, weir_slice key, uint64_t hash,
+                               weir_slice *value, weir_error *err)
+{
+    weir_partition *partition = txn->partition;
+    weir_slice stored = *value;
+    bool is_on = weir__ttl_applies(&partition->ttl, cf) && partition->ttl.is_on;
+    bool is_stamped = false;
+    uint64_t expiry;
+    if (is_on) {
+        weir_status status =
+            weir__ttl_read(partition, key, stored, &expiry, value, &is_stamped, err);
+        if (status || !is_stamped)
+            return status;
+    }
+    if (partition->cache) {
+        weir_slice cached = weir__record_cache_put(partition->cache, cf, key, hash, &stored);
+        if (cached.data) {
+            stored = *value = cached;
+            release_held(txn);
+        }
+    }
+    return is_stamped ? take_stamp(txn, stored, value) : WEIR_OK;
+}
+
 static weir_status get_from_backend(weir_txn *txn, weir_cf cf, weir_slice key, uint64_t hash,
                                     weir_slice *value, weir_error *err)
 {
@@ -226,14 +268,7 @@ static weir_status get_from_backend(weir_txn *txn, weir_cf cf, weir_slice key, u
         return weir__database_error(partition->database, status, "reading a key", &inner, err);
     txn->is_held = true;
     *value = weir_slice_of(txn->held.data, txn->held.size);
-    if (partition->cache) {
-        weir_slice cached = weir__record_cache_put(partition->cache, cf, key, hash, value);
-        if (cached.data) {
-            *value = cached;
-            release_held(txn);
-        }
-    }
-    return WEIR_OK;
+    return take_stored(txn, cf, key, hash, value, err);
 }
 
 weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice *value,
@@ -251,19 +286,22 @@ weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice 
     if (partition->cache) /* on its way while the transaction's own table is looked at */
         weir__record_cache_prefetch(partition->cache, hash);
     partition->stats.gets++;
+    bool has_stamp = weir__ttl_applies(&partition->ttl, cf);
     const weir__update *update = weir__update_cache_find(&txn->updates, cf, key, hash);
     if (update) {
         partition->stats.update_hits++;
         if (update->is_delete)
             return WEIR_NOT_FOUND;
         *value = weir_slice_of(update->value, update->value_size);
-        return WEIR_OK;
+        return has_stamp ? take_stamp(txn, *value, value) : WEIR_OK;
     }
     if (partition->cache) {
         weir__cache_result result = weir__record_cache_get(partition->cache, cf, key, hash, value);
         if (result != WEIR__CACHE_MISS) {
             partition->stats.cache_hits++;
-            return result == WEIR__CACHE_HIT ? WEIR_OK : WEIR_NOT_FOUND;
+            if (result == WEIR__CACHE_ABSENT)
+                return WEIR_NOT_FOUND;
+            return has_stamp && partition->ttl.is_on ? take_stamp(txn, *value, value) : WEIR_OK;
         }
     }
     return get_from_backend(txn, cf, key, hash, value, err);
@@ -310,19 +348,32 @@ weir_status weir_txn_exists(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_s
 
 /* --- Changes --- */
 
-weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
-                          weir_error *err)
+/* As weir__txn_put, for a value that expires. In "default" of a plain store a value has its stamp
+ * before it. */
+static weir_status change(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          uint64_t expiry, weir_error *err)
 {
     if (txn->status != WEIR_TXN_STARTED)
         return refuse(txn, err);
     weir_status status = check_key(txn, cf, key, err);
-    if (!status && value && value->size > INT32_MAX)
+    if (!status && value && value->size > VALUE_MAX)
         status = weir__partition_error(txn->partition, WEIR_TOO_LARGE, err,
-                                       "a value of %zu bytes is over the limit of %d bytes",
-                                       value->size, INT32_MAX);
-    if (!status &&
-        weir__update_cache_set(&txn->updates, cf, key, weir__record_hash(cf, key), value))
-        status = no_memory(txn, err);
+                                       "a value of %zu bytes is over the limit of %zu bytes",
+                                       value->size, VALUE_MAX);
+    if (!status) {
+        uint64_t hash = weir__record_hash(cf, key);
+        uint8_t stamp[WEIR__TTL_STAMP_SIZE];
+        weir_status set;
+        if (value && weir__ttl_applies(&txn->partition->ttl, cf)) {
+            weir__ttl_stamp(stamp, expiry);
+            set = weir__update_cache_set_with_head(&txn->updates, cf, key, hash,
+                                                   weir_slice_of(stamp, sizeof stamp), *value);
+        } else {
+            set = weir__update_cache_set(&txn->updates, cf, key, hash, value);
+        }
+        if (set)
+            status = no_memory(txn, err);
+    }
     /* Only now: the new value may be the one that was handed out. */
     release_held(txn);
     if (status)
@@ -330,6 +381,12 @@ weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
     else
         txn->writes++;
     return status;
+}
+
+weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          weir_error *err)
+{
+    return change(txn, cf, key, value, WEIR__TTL_NEVER, err);
 }
 
 weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
@@ -344,8 +401,18 @@ weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
     return status;
 }
 
+weir_status weir__txn_set_expiring(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice value,
+                                   uint64_t expiry, weir_error *err)
+{
+    if (expiry == WEIR__TTL_NEVER)
+        return weir__txn_set(txn, cf, key, &value, err);
+    weir_status status = change(txn, cf, key, &value, expiry, err);
+    txn->ttl.is_wanted |= !status;
+    return status;
+}
+
 static weir_status set_composed(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
-                                const weir_slice *value, weir_error *err)
+                                const weir_slice *value, uint64_t expiry, weir_error *err)
 {
     weir_slice state_key;
     if (txn->status != WEIR_TXN_STARTED)
@@ -355,19 +422,29 @@ static weir_status set_composed(weir_txn *txn, weir_cf cf, weir_slice prefix, we
         weir_txn_fail(txn);
         return status;
     }
-    return weir__txn_set(txn, cf, state_key, value, err);
+    if (value)
+        return weir__txn_set_expiring(txn, cf, state_key, *value, expiry, err);
+    return weir__txn_set(txn, cf, state_key, NULL, err);
 }
 
 weir_status weir_txn_set(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
                          weir_slice value, weir_error *err)
 {
-    return set_composed(txn, cf, prefix, key, &value, err);
+    return set_composed(txn, cf, prefix, key, &value, WEIR__TTL_NEVER, err);
+}
+
+weir_status weir_txn_set_ttl(weir_txn *txn, weir_slice prefix, weir_slice key, weir_slice value,
+                             int64_t ttl_ms, weir_error *err)
+{
+    uint64_t expiry;
+    weir_status status = weir__txn_ttl_expiry(txn, ttl_ms, &expiry, err);
+    return status ? status : set_composed(txn, WEIR_CF_DEFAULT, prefix, key, &value, expiry, err);
 }
 
 weir_status weir_txn_delete(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_slice key,
                             weir_error *err)
 {
-    return set_composed(txn, cf, prefix, key, NULL, err);
+    return set_composed(txn, cf, prefix, key, NULL, WEIR__TTL_NEVER, err);
 }
 
 /* --- Prepare --- */
@@ -426,29 +503,63 @@ static weir_status sort_updates(weir_txn *txn, weir_error *err)
     return WEIR_OK;
 }
 
+weir_status weir__txn_append(weir_txn *txn, const weir_changelog_record *record, weir_error *err)
+{
+    weir_changelog *changelog = txn->partition->changelog;
+    weir_error inner;
+    weir_error_init(&inner);
+    weir_status status = changelog->ops->append(changelog, record, &inner);
+    if (status)
+        weir__partition_error(txn->partition, status, err, "appending to the changelog %s: %s",
+                              changelog->name, inner.message);
+    return status;
+}
+
+/* The value of a change as it is stored. */
+static weir_slice stored_value(const weir_txn *txn, const weir__update *update)
+{
+    weir_slice value = weir_slice_of(update->value, update->value_size);
+    bool has_stamp = !update->is_delete && weir__ttl_applies(&txn->partition->ttl, update->cf);
+    if (!has_stamp || weir__txn_ttl_is_stamping(txn))
+        return value;
+    return weir_slice_of(update->value + WEIR__TTL_STAMP_SIZE,
+                         update->value_size - WEIR__TTL_STAMP_SIZE);
+}
+
+static weir_status append_change(weir_txn *txn, const weir__update *update, weir_error *err)
+{
+    const weir_partition *partition = txn->partition;
+    weir_changelog_record record = {
+        .cf = partition->cfs[update->cf].name,
+        .key = weir_slice_of(update->key, update->key_size),
+        .value = stored_value(txn, update),
+        .is_tombstone = update->is_delete,
+        .processed_offsets = (const char *)txn->processed_json.data,
+        .processed_offsets_size = txn->processed_json.size,
+        .ttl_stamped =
+            weir__ttl_applies(&partition->ttl, update->cf) && weir__txn_ttl_is_stamping(txn),
+    };
+    return weir__txn_append(txn, &record, err);
+}
+
+/* The family "__ttl_system__" comes last: it tells of all that is before it. */
 static weir_status append_changes(weir_txn *txn, weir_error *err)
 {
-    weir_partition *partition = txn->partition;
-    weir_changelog *changelog = partition->changelog;
+    const weir__update_cache *updates = &txn->updates;
+    size_t left = 0;
     weir_status status = sort_updates(txn, err);
-    for (size_t i = 0; i < txn->updates.count && !status; i++) {
-        const weir__update *update = txn->updates.updates[i];
-        if (partition->cfs[update->cf].is_local)
-            continue;
-        weir_changelog_record record = {
-            .cf = partition->cfs[update->cf].name,
-            .key = weir_slice_of(update->key, update->key_size),
-            .value = weir_slice_of(update->value, update->value_size),
-            .is_tombstone = update->is_delete,
-            .processed_offsets = (const char *)txn->processed_json.data,
-            .processed_offsets_size = txn->processed_json.size,
-        };
-        weir_error inner;
-        weir_error_init(&inner);
-        status = changelog->ops->append(changelog, &record, &inner);
-        if (status)
-            weir__partition_error(partition, status, err, "appending to the changelog %s: %s",
-                                  changelog->name, inner.message);
+    for (size_t i = 0; i < updates->count && !status; i++) {
+        const weir__partition_cf *cf = &txn->partition->cfs[updates->updates[i]->cf];
+        if (strcmp(cf->name, WEIR__CF_TTL_SYSTEM) == 0)
+            left++;
+        else if (!cf->is_local)
+            status = append_change(txn, updates->updates[i], err);
+    }
+    if (!status)
+        status = weir__txn_ttl_append(txn, err);
+    for (size_t i = 0; i < updates->count && left > 0 && !status; i++) {
+        if (strcmp(txn->partition->cfs[updates->updates[i]->cf].name, WEIR__CF_TTL_SYSTEM) == 0)
+            status = append_change(txn, updates->updates[i], err);
     }
     return status;
 }
@@ -456,7 +567,8 @@ static weir_status append_changes(weir_txn *txn, weir_error *err)
 /* The changes that a kind of store makes when a transaction ends, before it is written. */
 static weir_status add_last_changes(weir_txn *txn, weir_error *err)
 {
-    return weir__txn_keep_counter(txn, err);
+    weir_status status = weir__txn_keep_counter(txn, err);
+    return status ? status : weir__txn_ttl_plan(txn, err);
 }
 
 weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, size_t count,
@@ -465,9 +577,9 @@ weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, 
     if (txn->status != WEIR_TXN_STARTED)
         return refuse(txn, err);
     release_held(txn);
-    weir_status status = add_last_changes(txn, err);
+    weir_status status = keep_processed(txn, processed, count, err);
     if (!status)
-        status = keep_processed(txn, processed, count, err);
+        status = add_last_changes(txn, err);
     if (!status && txn->partition->changelog)
         status = append_changes(txn, err);
     txn->status = status ? WEIR_TXN_FAILED_STATUS : WEIR_TXN_PREPARED;
@@ -481,26 +593,33 @@ weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, 
  * tombstone in the backend. The changelog gets one always: it may hold a value of the
  * key that this state never saw, from an attempt that ended before its commit.
  */
-static size_t fill_ops(const weir_txn *txn, weir_backend_op *ops)
+static weir_status fill_ops(weir_txn *txn, weir__ttl_batch *batch, weir_error *err)
 {
-    const weir_partition *partition = txn->partition;
-    size_t count = 0;
-    for (size_t i = 0; i < txn->updates.count; i++) {
+    weir_partition *partition = txn->partition;
+    bool is_stamping = weir__txn_ttl_is_stamping(txn);
+    weir_status status = is_stamping ? weir__txn_ttl_batch_begin(txn, batch, err) : WEIR_OK;
+    for (size_t i = 0; i < txn->updates.count && !status; i++) {
         const weir__update *update = txn->updates.updates[i];
         weir_slice key = weir_slice_of(update->key, update->key_size);
-        weir_slice cached;
+        weir_slice value;
         if (update->is_delete && partition->cache &&
-            weir__record_cache_get(partition->cache, update->cf, key, update->hash, &cached) ==
+            weir__record_cache_get(partition->cache, update->cf, key, update->hash, &value) ==
                 WEIR__CACHE_ABSENT)
             continue;
-        ops[count++] = (weir_backend_op){
+        value = stored_value(txn, update);
+        batch->ops[batch->count++] = (weir_backend_op){
             .kind = update->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT,
             .cf = partition->cfs[update->cf].handle,
             .key = key,
-            .value = weir_slice_of(update->value, update->value_size),
+            .value = value,
         };
+        if (is_stamping && weir__ttl_applies(&partition->ttl, update->cf))
+            status = weir__ttl_batch_update(partition, batch, key, update->hash,
+                                            update->is_delete ? NULL : &value, err);
     }
-    return count;
+    if (!status && is_stamping)
+        status = weir__txn_ttl_batch_end(txn, batch, err);
+    return status;
 }
 
 /* What was written is what the record cache holds from now on. */
@@ -517,28 +636,41 @@ static void move_to_cache(weir_txn *txn)
         if (i + PREFETCH_RECORD < count)
             weir__record_cache_prefetch_record(cache, updates[i + PREFETCH_RECORD]->hash);
         const weir__update *update = updates[i];
-        weir_slice value = weir_slice_of(update->value, update->value_size);
+        weir_slice value = stored_value(txn, update);
         weir__record_cache_put(cache, update->cf, weir_slice_of(update->key, update->key_size),
                                update->hash, update->is_delete ? NULL : &value);
     }
 }
 
+static size_t count_ops(const weir_txn *txn)
+{
+    size_t count = txn->updates.count;
+    if (!weir__txn_ttl_is_stamping(txn))
+        return count;
+    return (count + txn->ttl.chore_count) * WEIR__TTL_CHANGE_OPS + WEIR__TTL_BATCH_OPS;
+}
+
 static weir_status write_changes(weir_txn *txn, int64_t changelog_offset, weir_error *err)
 {
     weir_partition *partition = txn->partition;
+    bool is_stamping = weir__txn_ttl_is_stamping(txn);
     weir_status status = sort_updates(txn, err);
     if (status)
         return status;
-    weir_backend_op *ops = weir__partition_ops(partition, txn->updates.count);
-    if (!ops)
+    weir__ttl_batch batch = {.ops = weir__partition_ops(partition, count_ops(txn))};
+    if (!batch.ops)
         return no_memory(txn, err);
-    size_t count = fill_ops(txn, ops);
+    status = fill_ops(txn, &batch, err);
+    if (status)
+        return status;
     if (txn->window)
         weir__window_txn_before_flush(txn);
-    status = weir__partition_write(partition, ops, count, changelog_offset, txn->processed,
-                                   txn->processed_count, err);
+    status = weir__partition_write(partition, batch.ops, batch.count, changelog_offset,
+                                   txn->processed, txn->processed_count, err);
     if (!status && txn->window)
         weir__window_txn_flushed(txn);
+    if (!status && is_stamping)
+        weir__txn_ttl_batch_done(txn, &batch);
     if (!partition->cache)
         return status;
     if (!status)

@@ -7,6 +7,7 @@
 #ifndef WEIR_STATE_TXN_H
 #define WEIR_STATE_TXN_H
 
+#include "base/arena.h"
 #include "state/partition.h"
 #include "state/update_cache.h"
 
@@ -16,9 +17,41 @@ struct weir_state {
     size_t prefix_size; /* with the separator */
     weir__buffer value; /* what is being set */
     weir__buffer text;  /* the string that was handed out */
+    uint64_t expiry;    /* of what is set through the view */
 };
 
 typedef struct weir__window_txn weir__window_txn; /* window.h */
+typedef enum weir__ttl_chore_kind {
+    WEIR__CHORE_EXPIRE, /* delete a value that has expired */
+    WEIR__CHORE_STAMP,  /* give an old value its stamp */
+    WEIR__CHORE_DROP    /* take an entry without a value from the index */
+} weir__ttl_chore_kind;
+
+/* What a transaction does for the partition beside its changes, planned by prepare. */
+typedef struct weir__ttl_chore {
+    weir__ttl_chore_kind kind;
+    uint64_t expiry;   /* EXPIRE */
+    weir_slice key;    /* the state key; DROP: that of the index */
+    weir_slice stored; /* STAMP */
+} weir__ttl_chore;
+
+/* TTL in a transaction: ttl_txn.c. */
+typedef struct weir__txn_ttl {
+    int64_t event_time; /* of the record at hand; WEIR_TIME_NONE */
+    int64_t clock;      /* the event time it has reached; WEIR_TIME_NONE */
+    int64_t limit;      /* that the clock can reach in it; WEIR_TIME_NONE: not known yet */
+    bool is_wanted;     /* a value with a TTL was set */
+    bool is_warned;
+    /* From prepare to flush. */
+    bool finishes;
+    uint64_t swept;
+    weir_slice cursor;
+    uint64_t planned_at; /* batches that the partition had written */
+    weir__ttl_chore *chores;
+    size_t chore_count;
+    size_t chore_capacity;
+    weir__arena arena;
+} weir__txn_ttl;
 
 struct weir_txn {
     weir_partition *partition;
@@ -39,6 +72,7 @@ struct weir_txn {
     weir__buffer topics;
     weir__buffer processed_json;
     weir_state state;
+    weir__txn_ttl ttl;
     weir__window_txn *window; /* NULL unless the store is windowed */
     weir_iter *spare_iter;    /* a closed iterator whose memory waits for the next */
     weir_txn *next_open;      /* among the open transactions of the partition */
@@ -53,6 +87,9 @@ weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
 /* As weir__txn_set, without its look at what the kind of store makes of the change. */
 weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err);
+/* A set with an expiry; WEIR__TTL_NEVER: the same as weir__txn_set. */
+weir_status weir__txn_set_expiring(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice value,
+                                   uint64_t expiry, weir_error *err);
 /* Successful sets and deletes since the transaction began: tells whether a record changed
  * anything, also when it only wrote keys anew. */
 static inline uint64_t weir__txn_writes(const weir_txn *txn)
@@ -64,6 +101,29 @@ weir_status weir__txn_check(const weir_txn *txn, weir_error *err);
 /* The same, and WEIR_INVALID unless the store is of the kind that `call` needs. */
 weir_status weir__txn_check_kind(const weir_txn *txn, weir_store_kind kind, const char *call,
                                  weir_error *err);
+
+/* --- ttl_txn.c --- */
+
+void weir__txn_ttl_begin(weir_txn *txn);
+void weir__txn_ttl_release(weir_txn *txn);
+/* The expiry of a value that lives for ttl_ms. An error makes the transaction FAILED. */
+weir_status weir__txn_ttl_expiry(weir_txn *txn, int64_t ttl_ms, uint64_t *expiry, weir_error *err);
+/* Whether what it writes to "default" is stamped. */
+static inline bool weir__txn_ttl_is_stamping(const weir_txn *txn)
+{
+    return txn->partition->ttl.is_on || txn->ttl.is_wanted;
+}
+/* The first step of prepare: plans the chores, which count only for this transaction. */
+weir_status weir__txn_ttl_plan(weir_txn *txn, weir_error *err);
+/* Appends them to the changelog. */
+weir_status weir__txn_ttl_append(weir_txn *txn, weir_error *err);
+/* Begins the batch of a flush that is stamping, and ends it with the chores. */
+weir_status weir__txn_ttl_batch_begin(weir_txn *txn, weir__ttl_batch *batch, weir_error *err);
+weir_status weir__txn_ttl_batch_end(weir_txn *txn, weir__ttl_batch *batch, weir_error *err);
+void weir__txn_ttl_batch_done(weir_txn *txn, const weir__ttl_batch *batch);
+
+/* txn.c: one record of the changelog. */
+weir_status weir__txn_append(weir_txn *txn, const weir_changelog_record *record, weir_error *err);
 
 /* state_view.c */
 void weir__state_release(weir_state *state);

@@ -105,15 +105,32 @@ static size_t align_up(size_t size)
     return (size + VALUE_ALIGN - 1) & ~(VALUE_ALIGN - 1);
 }
 
+/* What a key is set to: head ∥ body, or nothing. */
+typedef struct content {
+    weir_slice head;
+    weir_slice body;
+    bool is_delete;
+} content;
+
+/* The body first: it may stand where the head goes. */
+static void write_content(uint8_t *out, const content *what)
+{
+    if (what->body.size > 0)
+        memmove(out + what->head.size, what->body.data, what->body.size);
+    if (what->head.size > 0)
+        memcpy(out, what->head.data, what->head.size);
+}
+
 /* A new key. Its first value stands behind it in the same piece of the arena. */
 static weir_status add(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
-                       const weir_slice *value)
+                       const content *what)
 {
+    size_t size = what->head.size + what->body.size;
     weir_status status = grow(cache);
     if (status)
         return status;
     size_t value_at = align_up(sizeof(weir__update) + key.size);
-    size_t room = align_up(value ? value->size : 0);
+    size_t room = align_up(size);
     weir__update *update = weir__arena_alloc(&cache->arena, value_at + room);
     if (!update)
         return WEIR_NO_MEMORY;
@@ -122,14 +139,13 @@ static weir_status add(weir__update_cache *cache, weir_cf cf, weir_slice key, ui
     update->older = NULL;
     update->cf = cf;
     update->key_size = (uint16_t)key.size;
-    update->is_delete = !value;
+    update->is_delete = what->is_delete;
     update->value = (uint8_t *)update + value_at;
-    update->value_size = value ? (uint32_t)value->size : 0;
+    update->value_size = (uint32_t)size;
     update->value_capacity = (uint32_t)room;
     if (key.size > 0)
         memcpy(update->key, key.data, key.size);
-    if (update->value_size > 0)
-        memcpy(update->value, value->data, value->size);
+    write_content(update->value, what);
     status = weir__update_index_add(cache, update);
     if (status)
         return status;
@@ -144,9 +160,9 @@ static bool is_seen(const weir__update_cache *cache, const weir__update *update)
     return cache->open_iters > 0 && update->epoch < cache->epoch;
 }
 
-static weir_status change(weir__update_cache *cache, weir__update *update, const weir_slice *value)
+static weir_status change(weir__update_cache *cache, weir__update *update, const content *what)
 {
-    size_t size = value ? value->size : 0;
+    size_t size = what->head.size + what->body.size;
     bool seen = is_seen(cache, update);
     weir__update_version *version = NULL;
     if (seen) {
@@ -159,40 +175,53 @@ static weir_status change(weir__update_cache *cache, weir__update *update, const
                                           .value_size = update->value_size,
                                           .is_delete = update->is_delete};
     }
-    if (size > update->value_capacity || (seen && value)) {
+    if (size > update->value_capacity || (seen && !what->is_delete)) {
         /* A value that grows again and again must not take up its square. */
         size_t room = size + (size > update->value_capacity ? size / 2 : 0);
         room = align_up(room < UINT32_MAX - VALUE_ALIGN ? room : size);
         uint8_t *data = weir__arena_alloc(&cache->arena, room);
         if (!data)
             return WEIR_NO_MEMORY;
-        if (size > 0)
-            memcpy(data, value->data, size);
+        write_content(data, what);
         update->value = data;
         update->value_capacity = (uint32_t)room;
-    } else if (size > 0) {
-        memmove(update->value, value->data, size);
+    } else {
+        write_content(update->value, what);
     }
     if (seen) {
         update->older = version;
-        if (!value)
+        if (what->is_delete)
             update->value_capacity = 0; /* the bytes are the version's now */
     } else if (cache->open_iters == 0) {
         update->older = NULL;
     }
     update->epoch = cache->epoch;
     update->value_size = (uint32_t)size;
-    update->is_delete = !value;
+    update->is_delete = what->is_delete;
     return WEIR_OK;
+}
+
+static weir_status set(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
+                       const content *what)
+{
+    weir__update *update = weir__update_cache_find(cache, cf, key, hash);
+    return update ? change(cache, update, what) : add(cache, cf, key, hash, what);
 }
 
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value)
 {
-    weir__update *update = weir__update_cache_find(cache, cf, key, hash);
-    if (update)
-        return change(cache, update, value);
-    return add(cache, cf, key, hash, value);
+    content what = {.is_delete = !value};
+    if (value)
+        what.body = *value;
+    return set(cache, cf, key, hash, &what);
+}
+
+weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                             uint64_t hash, weir_slice head, weir_slice value)
+{
+    content what = {.head = head, .body = value};
+    return set(cache, cf, key, hash, &what);
 }
 
 size_t weir__update_cache_bytes(const weir__update_cache *cache)

@@ -86,6 +86,10 @@ weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf c
 /* Sets (value NULL: deletes). Copies key and value. WEIR_NO_MEMORY leaves all as it was. */
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value);
+/* As set with the value head ∥ value, without anybody having to join them first. value may be
+ * what the key holds now. */
+weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                             uint64_t hash, weir_slice head, weir_slice value);
 /* Memory that the changes take. */
 size_t weir__update_cache_bytes(const weir__update_cache *cache);
 

@@ -98,8 +98,8 @@ static weir_status run_apply_stateful(weir_context *context, const weir_stream *
                        WEIR_KEY_MAX_SIZE);
         return fail(context, node, WEIR_TOO_LARGE);
     }
-    weir_status status =
-        context->host->ops->state(context->host, node->store, record->key, &state, &context->error);
+    weir_status status = context->host->ops->state(context->host, node->store, record->key,
+                                                   record->timestamp, &state, &context->error);
     if (status == WEIR_OK)
         status = node->fn.apply_stateful(context, state, record, node->arg, &context->error);
     return status == WEIR_OK ? WEIR_OK : fail(context, node, status);

@@ -58,7 +58,7 @@ weir_stream *test_to(weir_stream *stream, const char *topic)
 }
 
 static weir_status host_state(weir__task_host *base, size_t store, weir_slice key,
-                              weir_state **state, weir_error *err)
+                              int64_t timestamp, weir_state **state, weir_error *err)
 {
     test_host *host = (test_host *)base;
     *state = NULL;
@@ -69,6 +69,7 @@ static weir_status host_state(weir__task_host *base, size_t store, weir_slice ke
         if (status != WEIR_OK)
             return status;
     }
+    weir_txn_set_event_time(host->txns[store], timestamp);
     *state = weir_txn_state(host->txns[store], key);
     return *state ? WEIR_OK : weir_error_set(err, WEIR_NO_MEMORY, "no memory");
 }
