@@ -23,7 +23,10 @@
 #define FILES_MAX 64
 #define FLIPS     8 /* for each file */
 
-static const weir_option options[] = {{"use_fsync", "false"}, {NULL, NULL}};
+/* A block cache for each open: copies of a table have the same name. */
+static char cache_size[32] = "1000000";
+static const weir_option options[] = {
+    {"use_fsync", "false"}, {"block_cache_size", cache_size}, {NULL, NULL}};
 
 static char *root;
 static unsigned seed;
@@ -175,7 +178,9 @@ static int remove_pristine(void **state)
 /* A copy of the pristine database, removed by the next call. */
 static const char *copy(void)
 {
+    static int copies;
     char command[1024];
+    snprintf(cache_size, sizeof cache_size, "%d", 1000000 + ++copies);
     snprintf(command, sizeof command, "rm -rf '%s/copy' && cp -r '%s/pristine' '%s/copy'", root,
              root, root);
     assert_int_equal(system(command), 0);

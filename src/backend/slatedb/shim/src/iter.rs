@@ -12,6 +12,7 @@ use slatedb::{DbIterator, IterationOrder};
 
 use crate::error::{guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
 use crate::runtime::{block_on, enter};
+use crate::scan::Scan;
 use crate::{Engine, Handle, Slice, Snapshot};
 
 const FIRST_BLOCK_ITEMS: usize = 16;
@@ -19,8 +20,14 @@ const BLOCK_ITEMS: usize = 1024;
 const BLOCK_BYTES: usize = 256 * 1024;
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Of a database on object storage or one that is read alone; of a local one.
+enum Items {
+    Slate(DbIterator),
+    Merged(Box<Scan>),
+}
+
 pub struct Iter {
-    inner: DbIterator,
+    inner: Items,
     block: Vec<u8>,
     items: usize,
     ended: bool,
@@ -36,7 +43,7 @@ pub struct Range {
     reverse: bool,
 }
 
-async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result<DbIterator, Fail> {
+async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result<Items, Fail> {
     let bound = |has: bool, of: fn(&'static [u8]) -> Bound<&'static [u8]>, slice: Slice| {
         if has {
             of(unsafe { slice.bytes() })
@@ -48,6 +55,12 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         bound(range.has_lower, Bound::Included, range.lower),
         bound(range.has_upper, Bound::Excluded, range.upper),
     );
+    let engine = db.engine()?;
+    if let (Some(snapshot), Some(tables), Engine::Writer(db)) = (snapshot, &db.tables, engine) {
+        if let Some(scan) = Scan::open(db, tables, snapshot.seq(), bounds, range.reverse) {
+            return Ok(Items::Merged(Box::new(scan)));
+        }
+    }
     let order = if range.reverse {
         IterationOrder::Descending
     } else {
@@ -59,11 +72,11 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         read_ahead_bytes: READ_AHEAD_BYTES,
         ..ScanOptions::default()
     };
-    Ok(match (snapshot, db.engine()?) {
+    Ok(Items::Slate(match (snapshot, engine) {
         (Some(snapshot), _) => snapshot.scan_with_options(bounds, &options).await?,
         (None, Engine::Writer(db)) => db.scan_with_options(bounds, &options).await?,
         (None, Engine::Reader(reader)) => reader.scan_with_options(bounds, &options).await?,
-    })
+    }))
 }
 
 /// # Safety
@@ -114,17 +127,21 @@ pub unsafe extern "C" fn weir_slate_iter_block(
     })
 }
 
-async fn fill(iter: &mut Iter) -> Result<(), slatedb::Error> {
+async fn fill(iter: &mut Iter) -> Result<(), Fail> {
     for _ in 0..iter.items {
-        let Some(item) = iter.inner.next().await? else {
+        let item = match &mut iter.inner {
+            Items::Slate(items) => items.next().await?.map(|item| (item.key, item.value)),
+            Items::Merged(scan) => scan.next().await?,
+        };
+        let Some((key, value)) = item else {
             iter.ended = true;
             break;
         };
         let block = &mut iter.block;
-        block.extend_from_slice(&(item.key.len() as u32).to_ne_bytes());
-        block.extend_from_slice(&(item.value.len() as u32).to_ne_bytes());
-        block.extend_from_slice(&item.key);
-        block.extend_from_slice(&item.value);
+        block.extend_from_slice(&(key.len() as u32).to_ne_bytes());
+        block.extend_from_slice(&(value.len() as u32).to_ne_bytes());
+        block.extend_from_slice(&key);
+        block.extend_from_slice(&value);
         if block.len() >= BLOCK_BYTES {
             break;
         }

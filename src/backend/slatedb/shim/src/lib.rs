@@ -9,7 +9,9 @@
 mod error;
 mod iter;
 mod open;
+mod recent;
 mod runtime;
+mod scan;
 mod seal;
 mod store;
 
@@ -21,7 +23,13 @@ use slatedb::config::{FlushOptions, FlushType};
 use slatedb::{Db, DbReader, DbSnapshot, WriteBatch};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use recent::Change;
 use runtime::block_on;
+use scan::Tables;
+
+/// SlateDB allocates several times for each item that it reads or writes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Borrowed bytes; `data` may be null when `size` is 0.
 #[repr(C)]
@@ -74,13 +82,15 @@ pub enum Engine {
 /// A database.
 pub struct Handle {
     engine: Engine,
+    tables: Option<Arc<Tables>>, // what scans read; None: SlateDB's own iterator reads
     failed: OnceLock<Fail>,
 }
 
 impl Handle {
-    fn new(engine: Engine) -> Self {
+    fn new(engine: Engine, tables: Option<Arc<Tables>>) -> Self {
         Handle {
             engine,
+            tables,
             failed: OnceLock::new(),
         }
     }
@@ -190,7 +200,7 @@ pub unsafe extern "C" fn weir_slate_value_release(owner: *mut Bytes) {
 }
 
 /// All bytes of a batch lie in one piece of memory that its keys and values share.
-unsafe fn batch_of(ops: &[Op]) -> WriteBatch {
+unsafe fn changes_of(ops: &[Op]) -> Vec<Change> {
     let size = |op: &Op| op.key.size + if op.kind == OP_PUT { op.value.size } else { 0 };
     let mut bytes = BytesMut::with_capacity(ops.iter().map(size).sum());
     for op in ops {
@@ -200,13 +210,20 @@ unsafe fn batch_of(ops: &[Op]) -> WriteBatch {
         }
     }
     let mut bytes = bytes.freeze();
-    let mut batch = WriteBatch::new();
-    for op in ops {
+    let mut change = |op: &Op| {
         let key = bytes.split_to(op.key.size);
-        if op.kind == OP_PUT {
-            batch.put_bytes(key, bytes.split_to(op.value.size));
-        } else {
-            batch.delete(key);
+        let value = (op.kind == OP_PUT).then(|| bytes.split_to(op.value.size));
+        (key, value)
+    };
+    ops.iter().map(&mut change).collect()
+}
+
+fn batch_of(changes: &[Change]) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put_bytes(key.clone(), value.clone()),
+            None => batch.delete(key.clone()),
         }
     }
     batch
@@ -227,15 +244,17 @@ pub unsafe extern "C" fn weir_slate_write(
     guard(error, || {
         let handle = &*db;
         let db = handle.writer()?;
-        let batch = batch_of(std::slice::from_raw_parts(ops, count));
+        let changes = changes_of(std::slice::from_raw_parts(ops, count));
+        let batch = batch_of(&changes);
         let written = error::catch(|| {
-            block_on(async {
-                db.write(batch).await?;
-                if durable {
-                    flush(db, FlushType::Wal).await?;
-                }
-                Ok(())
-            })
+            match &handle.tables {
+                Some(tables) => tables.recent.write(db, batch, changes)?,
+                None => block_on(db.write(batch)).map(|_| ())?,
+            }
+            if durable {
+                block_on(flush(db, FlushType::Wal))?;
+            }
+            Ok(())
         });
         written.map(|()| KIND_OK).inspect_err(|fail| {
             let _ = handle.failed.set(fail.clone());

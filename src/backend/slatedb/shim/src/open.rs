@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::ffi::{c_char, c_void, CString};
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::error::{
     KIND_PANIC, KIND_TIMEOUT,
 };
 use crate::runtime::{block_on, enter};
+use crate::scan::Tables;
 use crate::store::resolve;
 use crate::{text, Engine, Handle};
 
@@ -70,12 +70,8 @@ fn shared_cache(bytes: u64) -> Arc<dyn DbCache> {
         .clone()
 }
 
-/// Tells the databases apart in the shared cache. A number for each open and not one for each
-/// location: a database that was made anew uses the names of the old one's files again.
-fn cache_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
+/// Only tables are cached, and no two of them have the same name, wherever they are.
+const CACHE_ID: u64 = 0; // that of SlateDB's reader of tables
 
 impl Config {
     fn retry_timeout(&self) -> Duration {
@@ -120,11 +116,31 @@ impl Config {
                 poll_interval: Duration::from_millis(self.manifest_poll_ms),
                 manifest_update_timeout,
                 object_store_max_retries: self.retries(),
-                worker: Some(CompactionWorkerOptions::default()),
+                worker: Some(CompactionWorkerOptions {
+                    compactions_poll_interval: Duration::from_millis(self.manifest_poll_ms),
+                    min_filter_keys: self.min_filter_keys,
+                    compression_codec,
+                    object_store_max_retries: self.retries(),
+                    ..CompactionWorkerOptions::default()
+                }),
                 ..CompactorOptions::default()
             }),
             ..Settings::default()
         })
+    }
+
+    /// Local tables are read block by block. On object storage SlateDB's own iterator reads many
+    /// blocks with one request.
+    unsafe fn tables(&self, engine: &Engine, path: &str) -> Result<Option<Arc<Tables>>, Fail> {
+        let Engine::Writer(db) = engine else {
+            return Ok(None);
+        };
+        if self.folder.is_null() {
+            return Ok(None);
+        }
+        let cache = shared_cache(self.block_cache_bytes);
+        let tables = Tables::new(db, path, resolve(self)?, cache, self.memtable_bytes)?;
+        Ok(Some(Arc::new(tables)))
     }
 
     async fn limited<T>(
@@ -198,7 +214,7 @@ async fn open_reader(
         DbReader::builder(path, store)
             .with_reader_mode(DbReaderMode::FollowLatest)
             .with_options(options)
-            .with_db_cache(shared_cache(config.block_cache_bytes), cache_id())
+            .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
             .build()
             .await?,
     ))
@@ -213,7 +229,7 @@ async fn open_writer(
     Ok(Engine::Writer(
         Db::builder(path, store)
             .with_settings(settings)
-            .with_db_cache(shared_cache(config.block_cache_bytes), cache_id())
+            .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
             .build()
             .await?,
     ))
@@ -238,7 +254,10 @@ unsafe fn open(config: &Config) -> Result<Handle, Fail> {
         }
     });
     match opened {
-        Ok(engine) => Ok(Handle::new(engine)),
+        Ok(engine) => {
+            let tables = config.tables(&engine, path)?;
+            Ok(Handle::new(engine, tables))
+        }
         Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
         Err(fail) => Err(fail),
     }
