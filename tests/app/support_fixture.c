@@ -126,6 +126,15 @@ void fixture_wait_committed(const test_fixture *fixture, int64_t offset)
     wait_until(has_committed, &wanted, 30000, "an offset to be committed");
 }
 
+void fixture_finish(test_fixture *fixture, int64_t offset)
+{
+    test_job *job = job_start(&fixture->config);
+    fixture_wait_committed(fixture, offset);
+    job_stop(job);
+    fixture_verify(fixture, 1);
+    fixture_end(fixture);
+}
+
 pid_t fixture_spawn(const test_fixture *fixture, const char *const *more)
 {
     char pairs[6][400];

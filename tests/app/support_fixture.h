@@ -37,6 +37,8 @@ void fixture_send(test_fixture *fixture, int count);
 void fixture_verify(const test_fixture *fixture, int partitions);
 /* Waits until the group has committed `offset` of partition 0. */
 void fixture_wait_committed(const test_fixture *fixture, int64_t offset);
+/* Runs the job until then, compares all that it left, and ends the fixture. */
+void fixture_finish(test_fixture *fixture, int64_t offset);
 /* The sum of the committed offsets of all partitions. */
 int64_t fixture_committed(const test_fixture *fixture, int partitions);
 /* Starts the job as a process; more: further pairs of job_spawn, or NULL. */

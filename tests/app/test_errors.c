@@ -218,11 +218,7 @@ static void test_a_refused_change_stops_the_job_without_half_of_the_record(void 
     int64_t committed = fixture_committed(f, 1);
     assert_true(committed <= 100 && committed >= 40);
     f->config.options.error_policy = WEIR_ERROR_SKIP;
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 101);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 101);
 }
 
 /* Changes state, then fails. */
@@ -247,11 +243,7 @@ static void test_what_a_failing_record_changed_is_not_counted_twice(void **state
     assert_says(&err, "apply_stateful: no more");
     assert_says(&err, "offset=60");
     bad = -1; /* mended */
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 100);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 100);
 }
 
 static weir_status make_large_output(weir_context *context, weir_state *state,
@@ -281,11 +273,7 @@ static void test_an_output_over_the_message_limit_is_told_and_can_be_skipped(voi
     assert_says(&err, f->output);
     fixture_verify(f, 1);
     f->config.options.error_policy = WEIR_ERROR_SKIP;
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 51);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 51);
 }
 
 static weir_status store_large(weir_context *context, weir_state *state, const weir_record *record,
@@ -327,11 +315,7 @@ static void test_a_key_that_is_too_long_is_told_and_can_be_skipped(void **state)
     assert_says(&err, "70000");
     assert_says(&err, "offset=50");
     f->config.options.error_policy = WEIR_ERROR_SKIP;
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 51);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 51);
 }
 
 /* ---------------------------------------------------------------------------
@@ -423,11 +407,7 @@ static void test_a_full_disk_stops_the_job_and_loses_nothing(void **state)
         assert_says(&err, f->dir);
         f->config.options.state_backend = "rocksdb";
         f->config.options.state_options = NULL;
-        test_job *job = job_start(&f->config);
-        fixture_wait_committed(f, 200);
-        job_stop(job);
-        fixture_verify(f, 1);
-        fixture_end(f);
+        fixture_finish(f, 200);
     }
 }
 
@@ -451,11 +431,7 @@ static void test_a_failing_disk_skips_no_records(void **state)
     assert_says(&err, "offset=");
     f->config.options.state_backend = "rocksdb";
     f->config.options.state_options = NULL;
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 400);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 400);
 }
 
 int main(void)

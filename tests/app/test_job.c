@@ -213,11 +213,7 @@ static void end_by_signal(void **state, int number)
     assert_int_equal(WEXITSTATUS(how), 0);
     assert_true(weir__now_ms() - began < 15000);
     /* What was processed before the signal is committed; the rest comes now. */
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 1000);
-    job_stop(job);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    fixture_finish(f, 1000);
 }
 
 static void test_sigterm_ends_cleanly_within_the_deadline(void **state)
