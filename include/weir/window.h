@@ -147,7 +147,8 @@ WEIR_API weir_status weir_window_latest_timestamp(weir_state *state, int64_t *ti
 WEIR_API weir_status weir_window_advance_timestamp(weir_state *state, int64_t timestamp_ms,
                                                    int64_t *latest_ms, weir_error *err);
 /* How far weir_window_expire came, the start of the last expired window; under the empty
- * key, how far weir_window_expire_all came. WEIR_NOT_FOUND and 0: nothing has expired. */
+ * key, how far weir_window_expire_all came. WEIR_NOT_FOUND and 0: nothing has expired.
+ * INT64_MAX: also what Quix Streams keeps under the empty key where no session is open. */
 WEIR_API weir_status weir_window_expired_until(weir_state *state, int64_t *mark_ms,
                                                weir_error *err);
 /* Sets it, also to an earlier time. Any number. */

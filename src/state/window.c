@@ -17,6 +17,9 @@
 
 #define KEPT_BYTES ((size_t)256 << 10)
 
+/* What Quix Streams keeps under the empty key where no session window is open: 2^64−1. */
+#define MARK_BEYOND "18446744073709551615"
+
 static const char *const mark_names[] = {
     [WEIR__CF_LATEST_TIMESTAMPS] = "__latest_timestamp__",
     [WEIR__CF_EXPIRATION_INDEX] = "__expired_start_gt__",
@@ -105,6 +108,10 @@ weir_status weir__window_mark_get(weir_txn *txn, weir_cf cf, weir_slice prefix, 
         status = weir__txn_get(txn, cf, key, &json, err);
     if (status)
         return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+    if (weir_slice_equal(json, weir_slice_str(MARK_BEYOND))) {
+        *mark = INT64_MAX;
+        return WEIR_OK;
+    }
     if (weir__json_read_int(json, mark, &inner) == WEIR_OK)
         return WEIR_OK;
     *mark = WEIR__MARK_NONE;

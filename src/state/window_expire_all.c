@@ -168,7 +168,7 @@ static weir_status expire(weir_txn *txn, int64_t max_end, int64_t step, uint32_t
     int64_t expired = memo->expired;
     int64_t mark = move_mark(expired, max_end, step);
     int64_t first_left = window->first_end;
-    if (max_end >= window->first_end)
+    if (max_end >= window->first_end && expired < INT64_MAX)
         status = find_ends(txn, expired > 0 ? expired + 1 : 0, max_end, list, &first_left, err);
     if (!status)
         status = read_values(txn, list, flags, err);

@@ -52,10 +52,13 @@ void answer_sort(void);
 typedef struct driver {
     const char *state_dir;
     weir_memory_topic *topic;
-    weir_changelog *reader;      /* a handle of the driver's own */
+    weir_changelog *reader; /* a handle of the driver's own */
+    weir_store_config store;
     weir_state_manager *manager; /* NULL: closed */
     weir_partition *partition;
-    weir_txn *txn; /* NULL: not begun */
+    int32_t number;     /* of the partition */
+    char wal_dir[4096]; /* "": with a changelog, and its write-ahead log in its folder */
+    weir_txn *txn;      /* NULL: not begun */
     bool has_produced;
     weir_error err;
 } driver;
@@ -71,6 +74,7 @@ typedef struct driver_op {
 
 /* A table ends with a name NULL. */
 extern const driver_op plain_ops[];
+extern const driver_op windowed_ops[];
 
 /* --- The changelog in a file --- */
 

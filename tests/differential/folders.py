@@ -5,12 +5,22 @@ SPDX-License-Identifier: Apache-2.0
 
 import functools
 
-from compare import GROUP, Difference, Folder, run_quix, run_quix_program, told
-from generate import KINDS
-from operations import Topic
+from compare import (
+    GROUP,
+    Difference,
+    Folder,
+    first_difference,
+    run_quix,
+    run_quix_program,
+    told,
+)
+from generate import WINDOW_FAMILIES, plain, windowed
+from operations import Topic, encode
+from operators import closed_as_a_whole
 
 SEED = 7
-RECORDS = 400
+RECORDS = 300
+STORES = {"plain": plain, "windowed": windowed}
 
 
 def closed(comparison):
@@ -31,18 +41,40 @@ def closed(comparison):
             raise Difference("given: %s; files before: %s, after: %s" % (given, before, kept))
 
 
-def killed(comparison, kind, first, second):
-    lines = KINDS[kind](SEED, RECORDS)
+def killed(comparison, store, first, second):
+    lines = STORES[store](SEED, RECORDS)
     comparison.killed(lines, comparison.check(lines), first, second)
 
 
+def sessions(comparison):
+    """Session windows that close as a whole keep a mark that no other window has: 2^64−1."""
+    keys = (b"a", b"N1", b"a|b")
+    reads = ["dump " + family for family in WINDOW_FAMILIES]
+    for key in map(encode, keys):
+        reads += ["walk %s 0 - forward" % key, "collected %s 0 9999" % key, "time " + key]
+    lines = ["store windowed", 'open {"flights":1}', *reads]
+    with Folder() as folder:
+        topic = Topic()
+        closed_as_a_whole(folder, topic, keys, 5)
+        expected = run_quix(lines, folder, topic, 5)
+        given = comparison.weir.run([*lines, "expired %", "wipe", *lines], folder, topic)
+    here, mark, through_changelog = given[: len(lines)], given[len(lines)], given[len(lines) + 2 :]
+    if mark != "ok %d" % (2**63 - 1):
+        raise Difference("the mark of the partition: " + mark)
+    for answers in (here, through_changelog):
+        number = first_difference(lines, expected, answers)
+        if number is not None:
+            raise Difference("%s:\n  %s\n  %s" % (lines[number], expected[number], answers[number]))
+
+
 def cases(comparison):
+    yield "sessions_of_quix_that_close_as_a_whole_are_read", functools.partial(sessions, comparison)
     yield "folder_that_quix_closed_is_read_or_refused", functools.partial(closed, comparison)
     by_weir, by_quix = comparison.weir.run, run_quix_program
-    for kind in KINDS:
-        yield "folder_of_a_%s_store_that_quix_left_killed_is_read" % kind, functools.partial(
-            killed, comparison, kind, by_quix, by_weir
+    for store in STORES:
+        yield "folder_of_a_%s_store_that_quix_left_killed_is_read" % store, functools.partial(
+            killed, comparison, store, by_quix, by_weir
         )
-        yield "folder_of_a_%s_store_that_weir_left_killed_is_read" % kind, functools.partial(
-            killed, comparison, kind, by_weir, by_quix
+        yield "folder_of_a_%s_store_that_weir_left_killed_is_read" % store, functools.partial(
+            killed, comparison, store, by_weir, by_quix
         )

@@ -6,6 +6,7 @@ are "%", and "-" alone stands for nothing.
 
     store plain | windowed | timestamped GRACE_MS one|all
                               what the partition is; the first operation
+    alone PARTITION FOLDER    another partition, without a changelog, write-ahead log in FOLDER
     open START                closes it if it is open, opens it, recovers it. START is JSON:
                               {"topic":offset,…}, where processing goes on
     wipe                      closes it and removes its local state
@@ -18,7 +19,7 @@ are "%", and "-" alone stands for nothing.
     offset                    the changelog offset of the state
     kill                      ends the program at once; the changelog is kept
 
-    set PREFIX KEY BYTES [TIME TTL_MS]        setjson PREFIX TEXT JSON [TIME TTL_MS]
+    set PREFIX KEY BYTES [TIME|- [TTL_MS]]    setjson PREFIX TEXT JSON [TIME|- [TTL_MS]]
     get PREFIX KEY [TIME]                     exists PREFIX KEY [TIME]
     delete PREFIX KEY                         setbad PREFIX KEY   (a value without a JSON form)
 
@@ -29,8 +30,8 @@ are "%", and "-" alone stands for nothing.
     expireall MAX_END STEP delete|keep plain|collect [TAKE]
     removeall PREFIX MAX_START values|keep    add PREFIX ID|- JSON
     collected PREFIX START END                uncollect PREFIX END [START]
-    walk PREFIX FROM TO|- forward|backward    prefixes
-    checkpoint PREFIX [TIME]                  advance TIME
+    walk PREFIX FROM TO|- forward|backward    advance TIME
+    checkpoint PREFIX [TIME]
 
     put PREFIX TIME JSON                      latest PREFIX TIME
     interval PREFIX START END [LIMIT]         cut PREFIX START END

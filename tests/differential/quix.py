@@ -34,6 +34,7 @@ with warnings.catch_warnings():
     from quixstreams.state.manager import StateStoreManager
     from quixstreams.state.recovery import RecoveryPartition
     from quixstreams.state.rocksdb import RocksDBOptions
+    from quixstreams.state.rocksdb.exceptions import RocksDBCorruptedError
 
 GROUP = "differential"
 STREAM = "flights"
@@ -42,11 +43,16 @@ PARTITION = 3
 FAMILY_HEADER = "__column_family__"
 PROCESSED_HEADER = "__processed_tp_offsets__"
 
+MISSING = object()
+# Operations that need no open partition.
+LIFE = frozenset(("store", "alone", "open", "wipe", "compact", "control"))
+
 # What an error of Quix Streams is called in an answer. All else is a crash, by its name.
 CODES = (
     (StateSerializationError, "serialization"),
     (StateTransactionError, "txn_failed"),
     ((InvalidChangelogOffset, InvalidStoreChangelogOffset), "offset"),
+    (RocksDBCorruptedError, "corrupted"),
     (ValueError, "invalid"),
 )
 
@@ -114,6 +120,8 @@ class Recovery:
     """Stands where Quix Streams has its recovery manager, and follows its rules."""
 
     name = "changelog__%s--%s--%s" % (GROUP, STREAM, STORE)
+    # It reads the message of the stored offset once more.
+    first = 0
 
     def __init__(self, topic):
         self._topic = topic
@@ -130,7 +138,7 @@ class Recovery:
         if recovering.has_invalid_offset:
             raise InvalidStoreChangelogOffset
         if recovering.needs_recovery_check:
-            for record in log.since(recovering.offset):
+            for record in log.since(recovering.offset + self.first):
                 recovering.recover_from_changelog_message(Message(record))
             recovering.complete_recovery()
 
@@ -156,6 +164,8 @@ class Engine:
         self._state_dir = pathlib.Path(state_dir)
         self._format_version = format_version
         self._register = None
+        self._number = PARTITION
+        self._wal_dir = None
         self._manager = None
         self._partition = None
         self._txn = None
@@ -173,15 +183,21 @@ class Engine:
                 grace_ms=int(fields[0]), keep_duplicates=fields[1] == "all", **common
             )
 
+    def do_alone(self, partition, wal_dir):
+        self.close()
+        self._number = int(partition)
+        self._wal_dir = str(self._state_dir / wal_dir)
+
     def do_open(self, start):
         self.close()
         Options.FORMAT_VERSION = self._format_version
+        alone = self._wal_dir is not None
         self._manager = StateStoreManager(
             group_id=GROUP,
             state_dir=str(self._state_dir),
-            rocksdb_options=Options(),
+            rocksdb_options=Options(wal_dir=self._wal_dir),
             producer=Producer(self.topic),
-            recovery_manager=Recovery(self.topic),
+            recovery_manager=None if alone else Recovery(self.topic),
         )
         self._manager.init()
         self._register(
@@ -191,7 +207,7 @@ class Engine:
             changelog_config=TopicConfig(num_partitions=1, replication_factor=1),
         )
         try:
-            opened = self._manager.on_partition_assign(STREAM, PARTITION, json.loads(start))
+            opened = self._manager.on_partition_assign(STREAM, self._number, json.loads(start))
         except Exception:
             self.close()
             raise
@@ -200,7 +216,7 @@ class Engine:
     def close(self):
         self._txn = self._partition = None
         if self._manager is not None:
-            self._manager.on_partition_revoke(STREAM, PARTITION)
+            self._manager.on_partition_revoke(STREAM, self._number)
             self._manager = None
 
     def do_wipe(self):
@@ -248,7 +264,7 @@ class Engine:
     # --- Plain ---
 
     def _state(self, prefix, time=None):
-        return self.txn.as_state(decode(prefix), None if time is None else int(time))
+        return self.txn.as_state(decode(prefix), None if time in (None, "-") else int(time))
 
     @staticmethod
     def _ttl(ttl):
@@ -285,8 +301,8 @@ class Engine:
         )
 
     def do_window(self, prefix, start, end):
-        value = self._windowed(prefix).get_window(int(start), int(end))
-        return None if value is None else [encode(dumps(value))]
+        value = self._windowed(prefix).get_window(int(start), int(end), MISSING)
+        return None if value is MISSING else [encode(dumps(value))]
 
     def do_remove(self, prefix, start, end):
         self._windowed(prefix).delete_window(int(start), int(end))
@@ -343,9 +359,6 @@ class Engine:
         start = None if start is None else int(start)
         self._windowed(prefix).delete_from_collection(int(end), start=start)
 
-    def do_prefixes(self):
-        return [encode(prefix) for prefix in self.txn.iter_prefixes()]
-
     def do_checkpoint(self, prefix, time=None):
         if time is not None:
             self.txn.set_expiry_checkpoint(int(time), decode(prefix))
@@ -377,7 +390,7 @@ class Engine:
 
     def run(self, line):
         name, *fields = line.split(" ")
-        if self._partition is None and name not in ("store", "open", "wipe", "compact", "control"):
+        if self._partition is None and name not in LIFE:
             return "error closed"
         try:
             items = getattr(self, "do_" + name)(*fields)

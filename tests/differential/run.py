@@ -1,44 +1,87 @@
 """The differential test: Weir beside Quix Streams.
 
-    run.py DIFFERENTIAL_WEIR [WHAT…] [--operations N] [--seeds N…]
+    run.py DIFFERENTIAL_WEIR [WHAT…] [--records N] [--seeds N…]
 
-WHAT is a kind of store (generate.py; without it, all of them), folders, weak_spots or self_check.
+WHAT is a group of scripts (GROUPS; without it, all of them), folders, weak_spots or self_check.
 Prints cases as the other tests do.
 
 SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import functools
 import logging
 import sys
 import traceback
 
+# The first of what imports quixstreams: it silences a warning.
+from compare import Comparison, Difference, Weir
+
+import corrections
 import folders
+import generate
+import operators
 import self_check
 import weak_spots
-from compare import Comparison, Difference, Weir
-from generate import KINDS
-
-OTHERS = ("folders", "weak_spots", "self_check")
 
 
-def cases_of_kind(comparison, kind, seeds, count):
-    """Name and function of each case."""
-    scripts = {seed: KINDS[kind](seed, count) for seed in seeds}
-    answers = {}
+class Script:
+    """Random operations, and whether Quix Streams needs to be corrected for them."""
 
-    def same(seed):
-        answers[seed] = comparison.check(scripts[seed])
+    def __init__(self, make, corrected=False):
+        self._make = make
+        self._corrections = corrections.ALL if corrected else ()
 
-    def relay(seed, through_changelog):
-        if seed in answers:
-            comparison.relay(scripts[seed], answers[seed], through_changelog)
+    def cases(self, comparison, name, seed, records):
+        lines = self._make(seed, records)
+        answers = []
 
-    for seed in seeds:
-        title = "%s_store_%%s_seed_%d" % (kind, seed)
-        yield title % "gives_the_same_answers_messages_and_files", lambda s=seed: same(s)
-        yield title % "is_handed_over_as_a_folder", lambda s=seed: relay(s, False)
-        yield title % "is_handed_over_through_the_changelog", lambda s=seed: relay(s, True)
+        def same():
+            with corrections.applied(self._corrections):
+                answers.extend(comparison.check(lines))
+
+        def relay(through_changelog):
+            if not answers:
+                raise Difference("there is nothing to compare with")
+            with corrections.applied(self._corrections):
+                comparison.relay(lines, answers, through_changelog)
+
+        yield "%s_gives_the_same_answers_messages_and_files_seed_%d" % (name, seed), same
+        yield "%s_is_handed_over_as_a_folder_seed_%d" % (name, seed), lambda: relay(False)
+        yield "%s_is_handed_over_through_the_changelog_seed_%d" % (name, seed), lambda: relay(True)
+
+
+def recorded(kind, corrected=False):
+    return Script(functools.partial(operators.recorded, kind), corrected)
+
+
+def corrected(make):
+    return Script(functools.partial(make, corrected=True), True)
+
+
+# What is random, by test, with the records of each script there.
+GROUPS = {
+    "plain": (1500, {"plain_store": Script(generate.plain)}),
+    "windowed": (
+        500,
+        {
+            "windowed_store": Script(generate.windowed),
+            "windowed_store_with_keys_that_look_alike": corrected(generate.windowed),
+            "windowed_store_closed_as_a_whole": Script(generate.closing),
+            "windowed_store_closed_as_a_whole_off_the_grid": corrected(generate.closing),
+        },
+    ),
+    "operators": (
+        200,
+        {
+            "tumbling_window": recorded("tumbling"),
+            "hopping_window_with_collection": recorded("hopping", corrected=True),
+            "hopping_window_closed_as_a_whole": recorded("closing"),
+            "sliding_window": recorded("sliding"),
+            "session_window": recorded("session"),
+        },
+    ),
+}
 
 
 def run_case(name, function):
@@ -57,6 +100,13 @@ def run_case(name, function):
     return False
 
 
+def random_cases(comparison, group, seeds, records):
+    default, scripts = GROUPS[group]
+    for name, script in scripts.items():
+        for seed in seeds:
+            yield from script.cases(comparison, name, seed, records or default)
+
+
 def cases_of(what, comparison, arguments):
     if what == "self_check":
         return self_check.cases(arguments.weir)
@@ -64,22 +114,23 @@ def cases_of(what, comparison, arguments):
         return weak_spots.cases(comparison.weir)
     if what == "folders":
         return folders.cases(comparison)
-    return cases_of_kind(comparison, what, arguments.seeds, arguments.operations)
+    return random_cases(comparison, what, arguments.seeds, arguments.records)
 
 
 def main():
+    known = (*GROUPS, "folders", "weak_spots", "self_check")
     parser = argparse.ArgumentParser()
     parser.add_argument("weir")
-    parser.add_argument("what", nargs="*")
-    parser.add_argument("--operations", type=int, default=1500)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("what", nargs="*", default=list(GROUPS))
+    parser.add_argument("--records", type=int)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     arguments = parser.parse_args()
-    if not set(arguments.what) <= {*KINDS, *OTHERS}:
-        parser.error("there are %s" % ", ".join((*KINDS, *OTHERS)))
+    if not set(arguments.what) <= set(known):
+        parser.error("WHAT is one of " + ", ".join(known))
     logging.disable(logging.CRITICAL)
     comparison = Comparison(Weir(arguments.weir))
     good = True
-    for what in arguments.what or KINDS:
+    for what in arguments.what:
         for name, function in cases_of(what, comparison, arguments):
             good = run_case(name, function) and good
     return 0 if good else 1

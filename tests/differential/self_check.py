@@ -5,8 +5,18 @@ SPDX-License-Identifier: Apache-2.0
 
 import functools
 
-from compare import Comparison, Difference, Weir, check_families
-from generate import plain
+import corrections
+from compare import (
+    Comparison,
+    Difference,
+    Folder,
+    Weir,
+    check_families,
+    first_difference,
+    run_quix,
+)
+from generate import closing, plain, timestamped, windowed
+from operations import Topic
 
 LOST = "delete N1 k"
 SHORTEST = 8
@@ -43,6 +53,20 @@ def tells_families():
         raise Difference("it was not found in %s" % right)
 
 
+def correct_where_quix_is_right():
+    """Where the random operations keep away from its mistakes, a correction changes nothing."""
+    for make in (windowed, closing, timestamped):
+        lines = make(3, 800)
+        given = []
+        for applied in ((), corrections.ALL):
+            with Folder() as folder, corrections.applied(applied):
+                given.append(run_quix(lines, folder, Topic()))
+        number = first_difference(lines, *given)
+        if number is not None:
+            raise Difference("%s: %s" % (lines[number], [answers[number] for answers in given]))
+
+
 def cases(program):
     yield "a_difference_in_answers_is_found_and_told_shortly", functools.partial(finds, program)
     yield "a_difference_in_a_folder_is_found", tells_families
+    yield "corrections_change_nothing_where_quix_is_right", correct_where_quix_is_right

@@ -62,18 +62,14 @@ static weir_status new_manager(driver *d)
     weir_state_options_init(&options);
     options.state_dir = d->state_dir;
     options.group_id = GROUP;
-    options.changelog_open = open_changelog;
-    options.changelog_arg = d;
+    const weir_option wal_dir[] = {{"wal_dir", d->wal_dir}, {NULL, NULL}};
+    if (d->wal_dir[0] != '\0') {
+        options.state_options = wal_dir;
+    } else {
+        options.changelog_open = open_changelog;
+        options.changelog_arg = d;
+    }
     return weir_state_manager_new(&options, &d->manager, &d->err);
-}
-
-static weir_status register_store(driver *d)
-{
-    weir_store_config config;
-    weir_store_config_init(&config);
-    config.name = STORE;
-    config.stream_id = STREAM;
-    return weir_state_manager_register(d->manager, &config, &d->err);
 }
 
 static weir_status recover(driver *d, const offsets *start)
@@ -89,8 +85,24 @@ static weir_status recover(driver *d, const offsets *start)
 
 static weir_status run_store(driver *d, const op *o)
 {
-    (void)d;
-    (void)o;
+    weir_store_config_init(&d->store);
+    d->store.name = STORE;
+    d->store.stream_id = STREAM;
+    if (op_is(o, 1, "windowed")) {
+        d->store.kind = WEIR_STORE_WINDOWED;
+    } else if (op_is(o, 1, "timestamped")) {
+        d->store.kind = WEIR_STORE_TIMESTAMPED;
+        d->store.grace_ms = op_int(o, 2);
+        d->store.keep_duplicates = op_is(o, 3, "all");
+    }
+    return WEIR_OK;
+}
+
+static weir_status run_alone(driver *d, const op *o)
+{
+    close_store(d);
+    d->number = (int32_t)op_int(o, 1);
+    (void)snprintf(d->wal_dir, sizeof(d->wal_dir), "%s/%s", d->state_dir, op_text(o, 2));
     return WEIR_OK;
 }
 
@@ -100,11 +112,11 @@ static weir_status run_open(driver *d, const op *o)
     close_store(d);
     weir_status status = new_manager(d);
     if (status == WEIR_OK)
-        status = register_store(d);
+        status = weir_state_manager_register(d->manager, &d->store, &d->err);
     if (status == WEIR_OK)
-        status = weir_state_manager_assign(d->manager, STREAM, PARTITION, &d->err);
+        status = weir_state_manager_assign(d->manager, STREAM, d->number, &d->err);
     if (status == WEIR_OK) {
-        d->partition = weir_state_manager_partition(d->manager, STORE, STREAM, PARTITION);
+        d->partition = weir_state_manager_partition(d->manager, STORE, STREAM, d->number);
         status = recover(d, &start);
     }
     if (status != WEIR_OK)
@@ -118,7 +130,7 @@ static weir_status run_wipe(driver *d, const op *o)
     close_store(d);
     weir_status status = new_manager(d);
     if (status == WEIR_OK)
-        status = register_store(d);
+        status = weir_state_manager_register(d->manager, &d->store, &d->err);
     if (status == WEIR_OK)
         status = weir_state_manager_clear(d->manager, &d->err);
     close_store(d);
@@ -230,8 +242,9 @@ static weir_status run_offset(driver *d, const op *o)
 
 /* Those that need no open partition. */
 static const driver_op life_ops[] = {
-    {"store", 2, run_store},     {"open", 2, run_open},       {"wipe", 1, run_wipe},
-    {"compact", 1, run_compact}, {"control", 1, run_control}, {NULL, 0, NULL},
+    {"store", 2, run_store}, {"alone", 3, run_alone},     {"open", 2, run_open},
+    {"wipe", 1, run_wipe},   {"compact", 1, run_compact}, {"control", 1, run_control},
+    {NULL, 0, NULL},
 };
 
 static const driver_op session_ops[] = {
@@ -243,7 +256,7 @@ static const driver_op session_ops[] = {
  * The loop
  * ------------------------------------------------------------------------- */
 
-static const driver_op *const tables[] = {life_ops, session_ops, plain_ops};
+static const driver_op *const tables[] = {life_ops, session_ops, plain_ops, windowed_ops};
 
 static const driver_op *find_op(const op *o, bool *needs_partition)
 {
@@ -321,7 +334,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: differential_weir STATE_DIR CHANGELOG < operations > answers\n");
         return 2;
     }
-    driver d = {.state_dir = argv[1], .topic = weir_memory_topic_new()};
+    driver d = {.state_dir = argv[1], .number = PARTITION, .topic = weir_memory_topic_new()};
     if (d.topic == NULL ||
         weir_memory_topic_open(d.topic, "changelog", &d.reader, &d.err) != WEIR_OK)
         return 1;

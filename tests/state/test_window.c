@@ -181,6 +181,25 @@ static void test_a_mark_of_expiry_can_be_read_and_set(void **state)
     weir_txn_free(txn);
 }
 
+static void test_the_mark_of_quix_streams_without_open_sessions_is_beyond_all_times(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    int64_t mark;
+    harness_append(h, "__expiration-index__", "__expired_start_gt__", "18446744073709551615", NULL);
+    harness_append(h, "__expiration-index__", "k|__expired_start_gt__", "18446744073709551616",
+                   NULL);
+    window_open(h);
+    harness_recover(h, WEIR_OFFSET_NONE);
+    weir_txn *txn = harness_begin(h);
+    assert_ok(weir_window_expired_until(window_state(txn, S("")), &mark, &err), err);
+    assert_int_equal(mark, INT64_MAX);
+    assert_string_equal(window_expire_all(txn, 100, 10, 0), "");
+    assert_int_equal(weir_window_expired_until(window_state(txn, S("k")), &mark, &err),
+                     WEIR_CORRUPTED);
+    weir_txn_free(txn);
+}
+
 /* Keys that are in each other's way: the separator, prefixes, the ends of the range of bytes. */
 static const weir_slice odd_keys[] = {
     {"", 0},
@@ -466,6 +485,7 @@ int main(void)
         MATRIX_TEST(test_the_latest_timestamp_of_a_key_only_rises),
         MATRIX_TEST(test_the_timestamp_of_a_partition_is_that_of_the_empty_key),
         MATRIX_TEST(test_a_mark_of_expiry_can_be_read_and_set),
+        MATRIX_TEST(test_the_mark_of_quix_streams_without_open_sessions_is_beyond_all_times),
         MATRIX_TEST(test_a_scan_of_a_key_never_sees_the_windows_of_another),
         MATRIX_TEST(test_windows_of_the_empty_key_are_found_and_expire),
         MATRIX_TEST(test_negative_times_are_refused_by_name_and_value),
