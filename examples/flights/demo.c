@@ -1,6 +1,7 @@
 /*
  * The demo: feeds a year of flights to Kafka, runs the job as a child process, kills it
- * halfway, takes its state away later, and shows that the totals come out right.
+ * halfway, takes its state away later, and shows that the totals come out right. With its state
+ * on object storage, the local disk is taken away first, which is no loss, and then the bucket.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -30,11 +31,13 @@
 #define LOSS_WAIT_MS       3000
 #define STALL_MS           60000
 #define STOP_MS            30000
+#define AFTER_RESTART      2000 /* flights that show that the job is back */
 
 typedef struct demo_run {
     /* options */
     const char *broker_address; /* NULL: embedded */
-    const char *backend;
+    const char *backend;        /* NULL: rocksdb, or slatedb with a bucket */
+    const char *bucket;         /* NULL: the state is in a local folder */
     const char *out;
     const char *data_path;
     const char *job_path;
@@ -46,7 +49,7 @@ typedef struct demo_run {
     demo_broker broker;
     demo_worker worker;
     char folder[PATH_MAX]; /* of the state; removed at the end */
-    char state[PATH_MAX];
+    char state[PATH_MAX];  /* its folder or URL */
     char log[PATH_MAX];
     char job[PATH_MAX]; /* room for a job path beside this program */
     size_t fed;
@@ -104,6 +107,15 @@ static bool make_path(const char *path)
     return size < sizeof part;
 }
 
+/* The state is NAME in the folder of this run, or in the bucket, below a name of this run. */
+static bool set_state(demo_run *run, const char *name)
+{
+    const char *above = run->bucket != NULL ? run->bucket : run->folder;
+    const char *of_run = run->bucket != NULL ? strrchr(run->folder, '/') : "";
+    return (size_t)snprintf(run->state, sizeof run->state, "%s%s/%s", above, of_run, name) <
+           sizeof run->state;
+}
+
 static bool make_folders(demo_run *run)
 {
     if (!make_path(run->out)) {
@@ -117,8 +129,7 @@ static bool make_folders(demo_run *run)
         run->folder[0] = '\0';
         return false;
     }
-    if ((size_t)snprintf(run->state, sizeof run->state, "%s/state", run->folder) >=
-            sizeof run->state ||
+    if (!set_state(run, "state") ||
         (size_t)snprintf(run->log, sizeof run->log, "%s/worker.log", run->out) >= sizeof run->log) {
         screen_error("the path is too long: %s", run->out);
         return false;
@@ -150,7 +161,8 @@ static bool start_worker(demo_run *run)
     }
     if (!worker_start(&run->worker, (char *const *)argv, run->log))
         return false;
-    screen_note("worker process %d, state backend %s", (int)run->worker.pid, run->backend);
+    screen_note("worker process %d, state backend %s%s%s", (int)run->worker.pid, run->backend,
+                run->bucket != NULL ? " at " : "", run->bucket != NULL ? run->state : "");
     return true;
 }
 
@@ -332,6 +344,48 @@ static bool delete_state(demo_run *run)
     return true;
 }
 
+/* Starts the job again with the state at run->state. It is back when its totals hold some more
+ * flights; *ms [out] is its own part of that. */
+static bool time_restart(demo_run *run, int64_t *ms)
+{
+    size_t goal = (size_t)processed(run) + AFTER_RESTART;
+    if (!start_worker(run) || !run_until(run, goal, (int64_t)goal, (int64_t)goal, 0))
+        return false;
+    *ms = worker_ready_ms(&run->worker, run->log);
+    return true;
+}
+
+/* The state is in a bucket: first the local disk is lost, and then the bucket too. */
+static bool lose_machine_and_bucket(demo_run *run)
+{
+    size_t limit = run->data.count / 4 * 3;
+    int64_t records, from_bucket_ms, from_changelog_ms, read;
+    if (!run_until(run, limit, (int64_t)limit, (int64_t)limit, 0))
+        return false;
+    worker_kill(&run->worker);
+    screen_step("Three quarters: the worker was killed (SIGKILL), its local disk is wiped");
+    if (!demo_broker_check_changelog(&run->broker, &records) || !remove_folder(run->folder))
+        return false;
+    screen_note("deleted: %s files; left: the bucket, and the changelog with %s records",
+                screen_number(removed_files), screen_number(records));
+    if (!time_restart(run, &from_bucket_ms))
+        return false;
+    read = run->worker.applied;
+    screen_good("the state in the bucket goes on; %s changelog records were read",
+                screen_number(read));
+
+    worker_kill(&run->worker);
+    screen_step("Once more, and this time the bucket is lost too");
+    if (!set_state(run, "rebuilt") || !time_restart(run, &from_changelog_ms))
+        return false;
+    screen_good("state rebuilt from the changelog; %s changelog records were read",
+                screen_number(run->worker.applied));
+    screen_good("from its partitions to its first flight: %.2f s with the bucket, %.2f s with the "
+                "changelog alone",
+                (double)from_bucket_ms / 1000, (double)from_changelog_ms / 1000);
+    return true;
+}
+
 static bool finish(demo_run *run)
 {
     int64_t total = (int64_t)run->data.count, records;
@@ -436,7 +490,8 @@ static bool play(demo_run *run)
     int64_t start_ms = screen_now_ms();
     if (!tell_start(run))
         return false;
-    if (run->crash && (!kill_halfway(run) || !delete_state(run)))
+    bool (*lose_state)(demo_run *) = run->bucket != NULL ? lose_machine_and_bucket : delete_state;
+    if (run->crash && (!kill_halfway(run) || !lose_state(run)))
         return false;
     if (!finish(run))
         return false;
@@ -444,6 +499,9 @@ static bool play(demo_run *run)
     if (!write_csv(run) || !right)
         return false;
     print_top_ten(run);
+    if (run->bucket != NULL)
+        screen_note("what is left of the state is below %s%s", run->bucket,
+                    strrchr(run->folder, '/'));
     screen_note("done in %.1f s", (double)(screen_now_ms() - start_ms) / 1000);
     return true;
 }
@@ -454,7 +512,9 @@ static bool play(demo_run *run)
 
 static const char usage[] =
     "usage: demo [option…]\n"
-    "  --backend NAME      where the job keeps its state: rocksdb (default), memory, …\n"
+    "  --backend NAME      where the job keeps its state: rocksdb (default), memory, slatedb, …\n"
+    "  --state URL         state on object storage, s3://BUCKET/PATH (the default backend is then\n"
+    "                      slatedb; credentials come from the environment)\n"
     "  --broker HOST:PORT  a Kafka broker instead of the embedded one\n"
     "  --no-crash          neither kill the job nor delete its state\n"
     "  --workers N         threads of the job (default: 1)\n"
@@ -464,13 +524,16 @@ static const char usage[] =
 
 static bool parse_options(int argc, char **argv, demo_run *run)
 {
-    static const struct option table[] = {
-        {"backend", 1, 0, 's'}, {"broker", 1, 0, 'b'}, {"no-crash", 0, 0, 'n'},
-        {"workers", 1, 0, 'w'}, {"out", 1, 0, 'o'},    {"data", 1, 0, 'd'},
-        {"job", 1, 0, 'j'},     {"help", 0, 0, 'h'},   {0}};
+    static const struct option table[] = {{"backend", 1, 0, 's'},  {"broker", 1, 0, 'b'},
+                                          {"no-crash", 0, 0, 'n'}, {"workers", 1, 0, 'w'},
+                                          {"out", 1, 0, 'o'},      {"data", 1, 0, 'd'},
+                                          {"job", 1, 0, 'j'},      {"help", 0, 0, 'h'},
+                                          {"state", 1, 0, 'u'},    {0}};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
         if (c == 's')
             run->backend = optarg;
+        else if (c == 'u')
+            run->bucket = optarg;
         else if (c == 'b')
             run->broker_address = optarg;
         else if (c == 'n')
@@ -492,6 +555,13 @@ static bool parse_options(int argc, char **argv, demo_run *run)
         fprintf(stderr, "unknown argument: %s\n%s", argv[optind], usage);
         exit(2);
     }
+    if (run->bucket != NULL && strstr(run->bucket, "://") == NULL) {
+        screen_error("--state %s: it must be a URL; a local folder of its own is the default",
+                     run->bucket);
+        return false;
+    }
+    if (run->backend == NULL)
+        run->backend = run->bucket != NULL ? "slatedb" : "rocksdb";
     if (run->job_path != NULL)
         return true;
     ssize_t size = readlink("/proc/self/exe", run->job, sizeof run->job - 16);
@@ -507,8 +577,7 @@ static bool parse_options(int argc, char **argv, demo_run *run)
 
 int main(int argc, char **argv)
 {
-    static demo_run run = {
-        .backend = "rocksdb", .out = ".", .workers = "1", .data_path = FLIGHTS_DATA, .crash = true};
+    static demo_run run = {.out = ".", .workers = "1", .data_path = FLIGHTS_DATA, .crash = true};
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

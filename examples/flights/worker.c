@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ bool worker_start(demo_worker *worker, char *const *argv, const char *log_path)
         close(ends[1]);
         return false;
     }
+    off_t log_from = lseek(log, 0, SEEK_END);
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
@@ -54,15 +56,19 @@ bool worker_start(demo_worker *worker, char *const *argv, const char *log_path)
         return false;
     }
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    *worker = (demo_worker){.pid = pid, .output = ends[0]};
+    *worker = (demo_worker){.pid = pid, .output = ends[0], .log_from = (long)log_from};
     return true;
 }
 
 static void show_line(demo_worker *worker)
 {
+    int partition;
+    int64_t applied;
     worker->line[worker->line_size] = '\0';
-    if (strncmp(worker->line, "recovered partition", 19) == 0)
+    if (sscanf(worker->line, "recovered partition %d: %" SCNd64, &partition, &applied) == 2) {
         worker->recovered++;
+        worker->applied += applied;
+    }
     screen_note("worker │ %s", worker->line);
     worker->line_size = 0;
 }
@@ -130,6 +136,38 @@ bool worker_stop(demo_worker *worker, int timeout_ms)
         return false;
     }
     return true;
+}
+
+/* Of a line "2026-11-27T20:30:19.493Z INFO  EVENT …": ms since midnight if it has this event. */
+static bool event_ms(const char *line, const char *event, int64_t *ms)
+{
+    int hour, minute, second, thousandth;
+    char level[8], name[32];
+    if (sscanf(line, "%*10[0-9-]T%d:%d:%d.%dZ %7s %31s", &hour, &minute, &second, &thousandth,
+               level, name) != 6 ||
+        strcmp(name, event) != 0)
+        return false;
+    *ms = ((hour * 60 + minute) * INT64_C(60) + second) * 1000 + thousandth;
+    return true;
+}
+
+int64_t worker_ready_ms(const demo_worker *worker, const char *log_path)
+{
+    char line[2048];
+    int64_t ms, assigned = -1, running = -1;
+    FILE *log = fopen(log_path, "r");
+    if (log == NULL || fseek(log, worker->log_from, SEEK_SET) != 0)
+        goto done;
+    while (fgets(line, sizeof line, log) != NULL) {
+        if (assigned < 0 && event_ms(line, "group.assigned", &ms))
+            assigned = ms;
+        else if (assigned >= 0 && event_ms(line, "task.run", &ms))
+            running = ms < assigned ? ms + 24 * 60 * 60 * 1000 : ms; /* it is past midnight */
+    }
+done:
+    if (log != NULL)
+        fclose(log);
+    return running < 0 ? -1 : running - assigned;
 }
 
 void worker_print_log(const char *log_path)

@@ -41,9 +41,17 @@ int matrix_run(const char *group, const matrix_test *tests, size_t count)
         weir_log_set_level(WEIR_LOG_WARN);
     const char *backends[BACKENDS_MAX];
     size_t backend_count = 0;
-    for (size_t i = 0; i < BACKENDS_MAX; i++)
+    const char *wanted = getenv("WEIR_TEST_BACKEND");
+    for (size_t i = 0; i < BACKENDS_MAX; i++) {
+        if (wanted && strcmp(wanted, all_backends[i]) != 0)
+            continue;
         if (i < PLUGINS_BEGIN || test_plugin_is_built(all_backends[i]))
             backends[backend_count++] = all_backends[i];
+    }
+    if (backend_count == 0) {
+        fprintf(stderr, "the backend %s is not one of those that are tested\n", wanted);
+        return 1;
+    }
     struct CMUnitTest *cases = calloc(count * backend_count, sizeof *cases);
     char *names = calloc(count * backend_count, 256);
     if (!cases || !names)

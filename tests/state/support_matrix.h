@@ -1,6 +1,6 @@
 /*
  * Runs each test once for every backend: memory, rocksdb, rocksdb behind a decorator, and the
- * plugins lmdb and slatedb where they are built.
+ * plugins lmdb and slatedb where they are built. WEIR_TEST_BACKEND names one of them alone.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
