@@ -122,6 +122,11 @@ typedef struct weir_app_options {
      * (position ≥ end). progress is borrowed for the call. May be NULL. */
     void (*on_recovery)(const weir_recovery_progress *progress, void *arg);
     void *on_recovery_arg;
+
+    /* State, as in weir_state_options. Typed options of two backends; NULL: none. */
+    const weir_rocksdb_options *rocksdb_options;
+    const weir_slatedb_options *slatedb_options;
+    weir_mismatch_policy on_backend_mismatch; /* default WEIR_MISMATCH_REFUSE */
 } weir_app_options;
 
 WEIR_API void weir_app_options_init(weir_app_options *options);

@@ -20,6 +20,7 @@
 #define WEIR_STATE_H
 
 #include <weir/base.h>
+#include <weir/options.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -133,6 +134,14 @@ typedef enum weir_gap_policy {
     WEIR_GAP_REBUILD = 1 /* WARN, destroy the local state, replay what there is */
 } weir_gap_policy;
 
+/* What to do when the folder of a partition was written by another backend. */
+typedef enum weir_mismatch_policy {
+    WEIR_MISMATCH_REFUSE = 0, /* WEIR_WRONG_BACKEND with the command that migrates the state */
+    /* Destroy it and rebuild it from the changelog, with an INFO line before and one after. A
+     * store without changelog is refused all the same. */
+    WEIR_MISMATCH_REBUILD = 1
+} weir_mismatch_policy;
+
 /*
  * Opens the changelog of a store partition; called when a partition is assigned.
  * WEIR_UNSUPPORTED is not allowed: a store without changelog says so in its config.
@@ -167,6 +176,10 @@ typedef struct weir_state_options {
     int open_deadline_ms;
     /* When it becomes true, waits end with WEIR_ABORTED. May be NULL. */
     const volatile bool *stop;
+    /* Options of two backends, typed: weir/options.h. Borrowed for the call. NULL: none. */
+    const weir_rocksdb_options *rocksdb_options;
+    const weir_slatedb_options *slatedb_options;
+    weir_mismatch_policy on_backend_mismatch; /* default WEIR_MISMATCH_REFUSE */
 } weir_state_options;
 
 WEIR_API void weir_state_options_init(weir_state_options *options);

@@ -26,6 +26,7 @@
 #include "base/arena.h"
 #include "kafka/kafka.h"
 #include "state/kind.h"
+#include "state/options.h"
 
 typedef struct weir__worker weir__worker;
 
@@ -55,8 +56,9 @@ struct weir__source {
 };
 
 struct weir_app {
-    weir_app_options options; /* a copy, in the arena */
-    weir__arena arena;        /* lives as long as the app */
+    weir_app_options options;  /* a copy, in the arena */
+    weir__arena arena;         /* lives as long as the app */
+    weir__typed_options typed; /* what options.rocksdb_options and slatedb_options point to */
     weir__kafka_config kafka;
     weir__source **sources;
     size_t source_count;
@@ -88,10 +90,10 @@ struct weir_app {
 
 /* Copies *options into app->options, checked. WEIR_INVALID names the option and its range. */
 weir_status weir__app_set_options(weir_app *app, const weir_app_options *options, weir_error *err);
-/* A mistake in a backend or its options is told now and not when the first partition comes.
- * spec NULL: $WEIR_STATE_BACKEND, else rocksdb. */
-weir_status weir__app_check_backend(const char *spec, const weir_option *options,
-                                    const char *state_dir, weir_error *err);
+/* A mistake in the backend of a store or its options is told now and not when the first partition
+ * comes. store NULL: one that chooses nothing. */
+weir_status weir__app_check_backend(const weir_app *app, const weir_store_config *store,
+                                    weir_error *err);
 /* Copies into the app's memory. NULL: none left (a NULL array gives an empty one). */
 char *weir__app_copy_string(weir_app *app, const char *string);
 weir_option *weir__app_copy_options(weir_app *app, const weir_option *pairs);

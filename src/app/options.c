@@ -85,6 +85,8 @@ static weir_status check_numbers(const weir_app_options *options, weir_error *er
         {"missing_offset_policy", (long long)options->missing_offset_policy,
          WEIR_MISSING_OFFSET_RESET, WEIR_MISSING_OFFSET_FAIL},
         {"error_policy", (long long)options->error_policy, WEIR_ERROR_STOP, WEIR_ERROR_SKIP},
+        {"on_backend_mismatch", (long long)options->on_backend_mismatch, WEIR_MISMATCH_REFUSE,
+         WEIR_MISMATCH_REBUILD},
     };
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && status == WEIR_OK; i++)
@@ -92,14 +94,17 @@ static weir_status check_numbers(const weir_app_options *options, weir_error *er
     return status;
 }
 
-weir_status weir__app_check_backend(const char *spec, const weir_option *options,
-                                    const char *state_dir, weir_error *err)
+weir_status weir__app_check_backend(const weir_app *app, const weir_store_config *store,
+                                    weir_error *err)
 {
-    if (!spec || !spec[0])
-        spec = getenv("WEIR_STATE_BACKEND");
-    if (!spec || !spec[0])
-        spec = "rocksdb";
-    weir_status status = weir__database_check(spec, options, state_dir, NULL, err);
+    const char *spec;
+    weir_option *all;
+    weir_status status =
+        weir__store_options(weir__state_backend(app->options.state_backend),
+                            app->options.state_options, &app->typed, store, &spec, &all, err);
+    if (status == WEIR_OK)
+        status = weir__database_check(spec, all, app->options.state_dir, NULL, err);
+    weir__option_free(all);
     if (status != WEIR_NOT_FOUND)
         return status;
     if (err)
@@ -146,7 +151,11 @@ static weir_status copy_all(weir_app *app, const weir_app_options *from, weir_er
         (from->state_backend && !to->state_backend) || !to->state_options || !to->kafka ||
         !to->consumer || !to->producer)
         return weir_error_set(err, WEIR_NO_MEMORY, "out of memory for the application's options");
-    return WEIR_OK;
+    weir_status status = weir__typed_options_copy(from->rocksdb_options, from->slatedb_options,
+                                                  &app->arena, &app->typed, err);
+    to->rocksdb_options = from->rocksdb_options ? &app->typed.rocksdb : NULL;
+    to->slatedb_options = from->slatedb_options ? &app->typed.slatedb : NULL;
+    return status;
 }
 
 /* A number among the librdkafka properties, which the client check has accepted. */
@@ -187,9 +196,9 @@ weir_status weir__app_set_options(weir_app *app, const weir_app_options *options
     if (status == WEIR_OK)
         status = check_numbers(&all, err);
     if (status == WEIR_OK)
-        status = weir__app_check_backend(all.state_backend, all.state_options, all.state_dir, err);
-    if (status == WEIR_OK)
         status = copy_all(app, &all, err);
+    if (status == WEIR_OK)
+        status = weir__app_check_backend(app, NULL, err);
     if (status != WEIR_OK)
         return status;
     app->kafka = (weir__kafka_config){

@@ -173,9 +173,8 @@ static weir_status check_store(const weir_app *app, const weir_store_config *con
                               "leave it NULL",
                               config->name);
     weir_status status = weir__kind_options_read(config, kind, err);
-    if (status == WEIR_OK && config->backend)
-        status = weir__app_check_backend(config->backend, config->backend_options,
-                                         app->options.state_dir, err);
+    if (status == WEIR_OK)
+        status = weir__app_check_backend(app, config, err);
     return status;
 }
 

@@ -21,10 +21,18 @@
 /* How long another owner of a store is waited for: what the options of state say. */
 static int64_t lock_wait_ms(const weir_app *app)
 {
-    const char *retries = weir__option_get(app->options.state_options, "open_max_retries");
-    const char *backoff = weir__option_get(app->options.state_options, "open_retry_backoff");
-    double seconds =
-        (retries ? strtod(retries, NULL) : 10.0) * (backoff ? strtod(backoff, NULL) : 3.0);
+    const char *spec;
+    weir_option *all;
+    double seconds = 30.0;
+    if (weir__store_options(weir__state_backend(app->options.state_backend),
+                            app->options.state_options, &app->typed, NULL, &spec, &all,
+                            NULL) == WEIR_OK) {
+        const char *retries = weir__option_get(all, "open_max_retries");
+        const char *backoff = weir__option_get(all, "open_retry_backoff");
+        seconds =
+            (retries ? strtod(retries, NULL) : 10.0) * (backoff ? strtod(backoff, NULL) : 3.0);
+    }
+    weir__option_free(all);
     double most = (double)app->max_poll_interval_ms * 100;
     return (int64_t)(seconds * 1000 < most ? seconds * 1000 : most);
 }

@@ -59,6 +59,9 @@ static weir_status make_manager(weir__worker *worker, weir_error *err)
     options.group_id = app->options.consumer_group;
     options.state_backend = app->options.state_backend;
     options.state_options = app->options.state_options;
+    options.rocksdb_options = app->options.rocksdb_options;
+    options.slatedb_options = app->options.slatedb_options;
+    options.on_backend_mismatch = app->options.on_backend_mismatch;
     /* A quarter of the budget is for the transactions: weir_app.txn_bytes_limit. */
     options.cache_bytes = app->options.cache_bytes - app->options.cache_bytes / 4;
     options.changelog_open = open_changelog;

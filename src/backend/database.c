@@ -191,6 +191,35 @@ static weir_status take_folder(void *arg, weir_error *err)
     return status;
 }
 
+/* Removes what another backend wrote; its own plugin does it as long as there is one. */
+static weir_status destroy_other(weir__database *database, weir_error *err)
+{
+    char from[WEIR__IDENTITY_NAME_SIZE];
+    bool written;
+    weir__chain *chain = NULL;
+    weir_status status = weir__identity_read(database->location, from, &written, err);
+    if (status != WEIR_OK)
+        return status;
+    if (weir__chain_new(from, NULL, &chain, NULL) == WEIR_OK) {
+        weir__chain_bind(chain, database->location, database->label, false, false);
+        status = weir__chain_top(chain)->destroy(weir__chain_args(chain), err);
+        weir__chain_free(chain);
+    }
+    return status == WEIR_OK ? weir__folder_clear(database->location, err) : status;
+}
+
+/* err holds why, and then what failed. */
+static weir_status replace_other(weir__database *database, weir_error *err)
+{
+    weir_log(WEIR_LOG_INFO, "store.replaced",
+             "the state of another backend is destroyed now and rebuilt from its changelog: %s "
+             "(%s)",
+             err->message, database->label);
+    weir_status status = destroy_other(database, err);
+    database->was_recreated = status == WEIR_OK;
+    return status;
+}
+
 /* Folder, lock, and who wrote it. CORRUPTED: the identity can't be read; all else is done. */
 static weir_status open_folder(weir__database *database, const weir__database_config *config,
                                weir__wait *wait, weir_error *err)
@@ -204,6 +233,11 @@ static weir_status open_folder(weir__database *database, const weir__database_co
         return weir__database_error(database, status, "can't open state", &inner, err);
     const char *backend = weir__chain_storage(database->chain)->name;
     status = weir__identity_check(database->location, backend, &written, &inner);
+    if (status == WEIR_WRONG_BACKEND && config->replaces_other && config->can_rebuild &&
+        config->create && !config->read_only) {
+        status = replace_other(database, &inner);
+        written = false;
+    }
     if (status == WEIR_OK && !written && !config->read_only) {
         status = weir__identity_write(database->location, backend, &inner);
         database->made_identity = status == WEIR_OK;
@@ -282,6 +316,9 @@ weir_status weir__database_open(const weir__database_config *config, weir__datab
         status = open_folder(made, config, &wait, &inner);
     if (status == WEIR_OK)
         status = open_backend(made, &wait, &inner);
+    if (status == WEIR_OK && made->was_recreated)
+        weir_log(WEIR_LOG_INFO, "store.recreated",
+                 "made an empty database in place of that of another backend (%s)", made->label);
     if (status == WEIR_CORRUPTED) {
         if (config->can_rebuild && made->chain->host.on_corrupted_recreate && config->create &&
             !config->read_only)

@@ -37,6 +37,8 @@ typedef struct weir__database_config {
     bool read_only;
     /* A changelog can rebuild it: corrupted data may be destroyed and made anew. */
     bool can_rebuild;
+    /* … and so may what another backend wrote. */
+    bool replaces_other;
     int open_deadline_ms;      /* 0: none */
     const volatile bool *stop; /* may be NULL */
 } weir__database_config;
@@ -72,7 +74,7 @@ weir_backend_db *weir__database_handle(const weir__database *database);
 /* "backend=rocksdb store=… partition=… path=…", for messages. */
 const char *weir__database_label(const weir__database *database);
 const char *weir__database_spec(const weir__database *database);
-/* True if open had to destroy corrupted data. */
+/* True if open destroyed corrupted data, or that of another backend. */
 bool weir__database_was_recreated(const weir__database *database);
 
 /* Fills err with "what: message of inner (label)" and returns status, the one form in

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,31 @@ weir_status weir__folder_make(const char *path, weir_error *err)
     }
     if (status == WEIR_OK)
         status = make_one(copy, err);
+    free(copy);
+    return status;
+}
+
+static bool is_of_host(const FTSENT *entry)
+{
+    return entry->fts_level == 1 && strncmp(entry->fts_name, "weir.", 5) == 0;
+}
+
+weir_status weir__folder_clear(const char *path, weir_error *err)
+{
+    char *copy = strdup(path);
+    char *const roots[] = {copy, NULL};
+    FTS *walk = copy != NULL ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+    weir_status status = WEIR_OK;
+    if (walk == NULL)
+        status = weir_error_set(err, WEIR_NO_MEMORY, "no memory to clear the folder %s", path);
+    for (FTSENT *entry; status == WEIR_OK && (entry = fts_read(walk)) != NULL;) {
+        if (entry->fts_info == FTS_D || entry->fts_level == FTS_ROOTLEVEL || is_of_host(entry))
+            continue;
+        if (remove(entry->fts_accpath) != 0 && errno != ENOENT)
+            status = weir__folder_error(errno, "remove", entry->fts_path, err);
+    }
+    if (walk != NULL)
+        fts_close(walk);
     free(copy);
     return status;
 }

@@ -21,6 +21,10 @@ weir_status weir__folder_error(int number, const char *what, const char *path, w
 /* Makes a folder with its parents; one that is there already is fine. */
 weir_status weir__folder_make(const char *path, weir_error *err);
 
+/* Removes all that is in a folder, but for what is the host's ("weir.*"). Links are not followed.
+ */
+weir_status weir__folder_clear(const char *path, weir_error *err);
+
 /* "FOLDER/NAME", to be freed. NULL: no memory. */
 char *weir__folder_join(const char *folder, const char *name);
 

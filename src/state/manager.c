@@ -12,10 +12,10 @@
 #include "backend/lock.h"
 #include "base/option.h"
 #include "state/folder.h"
+#include "state/options.h"
 #include "state/partition.h"
 
 #define DEFAULT_STATE_DIR   "state"
-#define DEFAULT_BACKEND     "rocksdb"
 #define DEFAULT_STORE       "default"
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
 #define DEFAULT_GRACE_MS    (INT64_C(7) * 24 * 3600 * 1000)
@@ -40,6 +40,9 @@ struct weir_state_manager {
     char *group_id;
     char *spec;
     weir_option *options;
+    weir__typed_options typed;
+    weir__arena arena; /* of typed */
+    weir_mismatch_policy on_backend_mismatch;
     bool use_cache;
     weir_changelog_open_fn changelog_open;
     void *changelog_arg;
@@ -90,12 +93,27 @@ static weir_status check_backend(const char *spec, const weir_option *options,
     return WEIR_INVALID;
 }
 
-static const char *choose_backend(const char *of_manager)
+static weir_status check_mismatch_policy(weir_mismatch_policy policy, weir_error *err)
 {
-    if (of_manager && *of_manager)
-        return of_manager;
-    const char *of_environment = getenv("WEIR_STATE_BACKEND");
-    return of_environment && *of_environment ? of_environment : DEFAULT_BACKEND;
+    if (policy == WEIR_MISMATCH_REFUSE || policy == WEIR_MISMATCH_REBUILD)
+        return WEIR_OK;
+    return weir_error_set(err, WEIR_INVALID,
+                          "on_backend_mismatch: %d is neither WEIR_MISMATCH_REFUSE nor "
+                          "WEIR_MISMATCH_REBUILD",
+                          (int)policy);
+}
+
+/* Those of a store that chooses nothing. */
+static weir_status check_options(const weir_state_manager *manager, const char *spec,
+                                 const weir_state_options *options, weir_error *err)
+{
+    weir_option *all;
+    weir_status status =
+        weir__store_options(spec, options->state_options, &manager->typed, NULL, &spec, &all, err);
+    if (!status)
+        status = check_backend(spec, all, options->state_dir, err);
+    weir__option_free(all);
+    return status;
 }
 
 /* "s3://bucket/" and "s3://bucket" are the same place. */
@@ -113,15 +131,24 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
     weir_state_options_init(&known);
     memcpy(&known, options, smaller(options->struct_size, sizeof known));
     options = &known;
-    const char *spec = choose_backend(options->state_backend);
+    const char *spec = weir__state_backend(options->state_backend);
     weir_status status = weir__folder_name_check("a group id", options->group_id, err);
     if (!status)
-        status = check_backend(spec, options->state_options, options->state_dir, err);
+        status = check_mismatch_policy(options->on_backend_mismatch, err);
     if (status)
         return status;
     weir_state_manager *made = calloc(1, sizeof *made);
     if (!made)
         return no_memory(err);
+    weir__arena_init(&made->arena);
+    status = weir__typed_options_copy(options->rocksdb_options, options->slatedb_options,
+                                      &made->arena, &made->typed, err);
+    if (!status)
+        status = check_options(made, spec, options, err);
+    if (status) {
+        weir_state_manager_free(made);
+        return status;
+    }
     const char *state_dir = options->state_dir;
     made->state_dir = strdup(state_dir && *state_dir ? state_dir : DEFAULT_STATE_DIR);
     made->group_id = strdup(options->group_id);
@@ -137,6 +164,7 @@ weir_status weir_state_manager_new(const weir_state_options *options, weir_state
     made->changelog_open = options->changelog_open;
     made->changelog_arg = options->changelog_arg;
     made->gap_policy = options->gap_policy;
+    made->on_backend_mismatch = options->on_backend_mismatch;
     made->open_deadline_ms = options->open_deadline_ms;
     made->stop = options->stop;
     weir__cache_budget_raise(options->cache_bytes);
@@ -180,6 +208,7 @@ void weir_state_manager_free(weir_state_manager *manager)
     free(manager->group_id);
     free(manager->spec);
     weir__option_free(manager->options);
+    weir__arena_release(&manager->arena);
     free(manager);
 }
 
@@ -254,27 +283,28 @@ static weir_status check_neighbours(const weir_state_manager *manager, const sto
 static weir_status store_new(const weir_state_manager *manager, const weir_store_config *config,
                              store **made, weir_error *err)
 {
-    const char *spec = config->backend && *config->backend ? config->backend : manager->spec;
-    const weir_option *options = config->backend_options;
-    if (!options && strcmp(spec, manager->spec) == 0)
-        options = manager->options;
+    const char *spec;
+    weir_option *options = NULL;
     *made = NULL;
     weir__kind_options kind;
     weir_status status = weir__kind_options_read(config, &kind, err);
     if (!status)
+        status = weir__store_options(manager->spec, manager->options, &manager->typed, config,
+                                     &spec, &options, err);
+    if (!status)
         status = check_backend(spec, options, manager->state_dir, err);
-    if (status)
-        return status;
-    store *of = calloc(1, sizeof *of);
-    if (!of)
-        return no_memory(err);
+    store *of = status ? NULL : calloc(1, sizeof *of);
+    if (!of) {
+        weir__option_free(options);
+        return status ? status : no_memory(err);
+    }
     of->name = strdup(config->name);
     of->stream_id = config->stream_id ? strdup(config->stream_id) : NULL;
     of->spec = strdup(spec);
-    of->options = weir__option_copy(options);
+    of->options = options;
     of->has_changelog = config->changelog && manager->changelog_open;
     of->kind = kind;
-    if (!of->name || !of->spec || !of->options || (config->stream_id && !of->stream_id)) {
+    if (!of->name || !of->spec || (config->stream_id && !of->stream_id)) {
         store_free(of);
         return no_memory(err);
     }
@@ -382,6 +412,7 @@ static weir_status open_partition(weir_state_manager *manager, const store *of, 
             .backend_options = of->options,
             .changelog = changelog,
             .gap_policy = manager->gap_policy,
+            .on_backend_mismatch = manager->on_backend_mismatch,
             .use_cache = manager->use_cache,
             .open_deadline_ms = manager->open_deadline_ms,
             .stop = manager->stop,
@@ -551,7 +582,13 @@ static weir_status clear_url(const weir_state_manager *manager, const char *url,
 static weir_status clear_all_at_url(const weir_state_manager *manager, const char *url,
                                     weir_error *err)
 {
-    weir_status status = clear_url(manager, url, manager->spec, manager->options, err);
+    const char *spec;
+    weir_option *options;
+    weir_status status = weir__store_options(manager->spec, manager->options, &manager->typed, NULL,
+                                             &spec, &options, err);
+    if (!status)
+        status = clear_url(manager, url, spec, options, err);
+    weir__option_free(options);
     for (size_t i = 0; i < manager->store_count && !status; i++) {
         if (strcmp(manager->stores[i]->spec, manager->spec) != 0)
             status =

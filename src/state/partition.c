@@ -162,6 +162,7 @@ static weir_status open_database(const weir__partition_config *config, weir_part
         .label = (const char *)label.data,
         .create = true,
         .can_rebuild = config->changelog != NULL,
+        .replaces_other = config->on_backend_mismatch == WEIR_MISMATCH_REBUILD,
         .open_deadline_ms = config->open_deadline_ms,
         .stop = config->stop,
     };

@@ -91,6 +91,7 @@ typedef struct weir__partition_config {
     const weir_option *backend_options;
     weir_changelog *changelog; /* handed over, also on failure; NULL: none */
     weir_gap_policy gap_policy;
+    weir_mismatch_policy on_backend_mismatch;
     bool use_cache;
     int open_deadline_ms;
     const volatile bool *stop;

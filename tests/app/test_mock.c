@@ -12,6 +12,8 @@
 
 #include "support_fixture.h"
 
+#include "support/plugins.h"
+
 #include <cmocka.h>
 
 static int setup(void **state)
@@ -52,6 +54,37 @@ static void test_counts_are_exact_over_two_runs(void **state)
     fixture_end(f);
 }
 
+/* The folder is rocksdb's; the same job is started with another backend. */
+static void test_another_backend_is_refused_or_rebuilt_from_the_changelog(void **state)
+{
+    weir_error err;
+    if (!test_plugin_is_built("lmdb"))
+        skip();
+    test_fixture *f = mock_fixture(*state, 2);
+    fixture_send(f, 1000);
+    test_job *job = job_start(&f->config);
+    job_wait_records(job, 1000);
+    job_stop(job);
+
+    f->config.options.state_backend = "lmdb";
+    job = job_start(&f->config);
+    weir_error_init(&err);
+    assert_int_equal(job_join(job, &err), WEIR_WRONG_BACKEND);
+    assert_non_null(strstr(err.message, "weir state migrate --from 'rocksdb:"));
+
+    f->config.options.on_backend_mismatch = WEIR_MISMATCH_REBUILD;
+    log_capture_start();
+    fixture_send(f, 500);
+    job = job_start(&f->config);
+    job_wait_records(job, 500);
+    job_stop(job);
+    assert_true(log_captured("store.replaced", "written by the backend 'rocksdb'"));
+    assert_true(log_captured("store.recreated", "another backend"));
+    log_capture_stop();
+    fixture_verify(f, 2);
+    fixture_end(f);
+}
+
 /* The commit is refused as by a group that has gone on without the member: nothing of the
  * checkpoint counts, and the work is done once more. */
 static void test_a_fenced_commit_starts_the_tasks_anew(void **state)
@@ -77,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_are_exact_over_two_runs),
+        cmocka_unit_test(test_another_backend_is_refused_or_rebuilt_from_the_changelog),
         cmocka_unit_test(test_a_fenced_commit_starts_the_tasks_anew),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -109,6 +109,49 @@ static void test_words_that_are_not_known_are_told_with_those_that_are(void **st
     assert_refused(&options, "no_such");
 }
 
+static weir_status never(weir_context *context, weir_state *state, const weir_record *record,
+                         void *arg, weir_error *err)
+{
+    (void)context;
+    (void)state;
+    (void)record;
+    (void)arg;
+    return weir_error_set(err, WEIR_CALLBACK, "not to be called");
+}
+
+static void test_typed_options_of_a_backend_are_checked(void **state)
+{
+    (void)state;
+    static const weir_option cache[] = {{"block_cache_size", "1MiB"}, {NULL, NULL}};
+    weir_rocksdb_options rocksdb;
+    weir_rocksdb_options_init(&rocksdb);
+    weir_app_options options = good_options();
+    options.state_backend = "rocksdb";
+    options.rocksdb_options = &rocksdb;
+    rocksdb.block_cache_size = 4096;
+    options.state_options = cache;
+    assert_refused(&options, "block_cache_size is given twice: 4096 in rocksdb_options, 1MiB in "
+                             "state_options");
+    options.state_options = NULL;
+    rocksdb.max_write_buffer_number = 0;
+    assert_refused(&options, "max_write_buffer_number");
+    /* Of no concern to stores in memory. */
+    options.state_backend = "memory";
+    weir_app *app;
+    assert_int_equal(weir_app_new(&options, &app, NULL), WEIR_OK);
+    /* But to one that chooses rocksdb, when it is defined. */
+    weir_error err;
+    weir_topic_config topic = {.struct_size = sizeof topic, .name = "t"};
+    weir_store_config store;
+    weir_store_config_init(&store);
+    store.backend = "rocksdb";
+    weir_error_init(&err);
+    weir_stream *stream = weir_stream_source(app, &topic, &err);
+    assert_null(weir_stream_apply_stateful(stream, &store, never, NULL, &err));
+    assert_non_null(strstr(err.message, "max_write_buffer_number"));
+    weir_app_free(app);
+}
+
 static void test_client_properties_are_checked_and_weirs_own_are_refused(void **state)
 {
     (void)state;
@@ -159,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_required_options_are_asked_for),
         cmocka_unit_test(test_numbers_out_of_range_are_told_with_their_range),
         cmocka_unit_test(test_words_that_are_not_known_are_told_with_those_that_are),
+        cmocka_unit_test(test_typed_options_of_a_backend_are_checked),
         cmocka_unit_test(test_client_properties_are_checked_and_weirs_own_are_refused),
         cmocka_unit_test(test_a_shorter_struct_gets_defaults_for_the_rest),
         cmocka_unit_test(test_run_needs_a_source),

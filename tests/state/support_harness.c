@@ -296,6 +296,7 @@ weir_status harness_try_open(harness *h, weir_error *err)
     options.state_options = h->options;
     options.cache_bytes = h->cache_bytes;
     options.gap_policy = h->gap_policy;
+    options.on_backend_mismatch = h->on_backend_mismatch;
     if (h->has_changelog) {
         options.changelog_open = open_changelog;
         options.changelog_arg = h;

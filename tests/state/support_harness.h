@@ -80,6 +80,7 @@ typedef struct harness {
     char *folder;               /* state_dir */
     size_t cache_bytes;
     weir_gap_policy gap_policy;
+    weir_mismatch_policy on_backend_mismatch;
     bool has_changelog;
     weir_store_config store; /* kind, grace, duplicates: before the opening */
     weir_memory_topic *topic;
