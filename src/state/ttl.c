@@ -327,11 +327,11 @@ weir_status weir__ttl_batch_change(weir_partition *partition, weir__ttl_batch *b
         weir__ttl_split(*stored, &expiry, &value);
     if (old != WEIR__TTL_NEVER && old != expiry)
         status = add_entry(partition, batch, WEIR_OP_DELETE, old, key, err);
-    if (!status && expiry != WEIR__TTL_NEVER && old != expiry) {
+    if (!status && expiry != WEIR__TTL_NEVER && old != expiry)
         status = add_entry(partition, batch, WEIR_OP_PUT, expiry, key, err);
-        if (expiry < batch->earliest)
-            batch->earliest = expiry;
-    }
+    /* An entry that stays may be one that the sweep has left to this change. */
+    if (expiry < batch->earliest)
+        batch->earliest = expiry;
     if (ttl->is_partial || batch->becomes_partial)
         add(batch, stored ? WEIR_OP_PUT : WEIR_OP_DELETE, ttl->ledger, key, weir_slice_of(NULL, 0));
     return status;

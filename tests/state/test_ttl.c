@@ -279,6 +279,22 @@ static void test_a_value_that_has_expired_as_it_comes_is_swept_later(void **stat
                 "default/a=\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff3\n");
 }
 
+static void test_a_value_that_is_set_again_with_an_expiry_that_is_over_is_swept_later(void **state)
+{
+    harness *h = *state;
+    put_ttl(h, T, "a", "1", 1000);
+    weir_txn *txn = begin_at(h, T + 1000);
+    set(txn, "b", "1");
+    weir_txn_set_event_time(txn, T);
+    set_ttl(txn, "a", "late", 1000);
+    harness_commit(h, txn, 0);
+    assert_at(h, T, "ab", "b=1 ");
+    put(h, T, "b", "2");
+    assert_dump(h,
+                "__ttl_system__/__ttl_migration_done__=\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\n"
+                "default/b=\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff2\n");
+}
+
 /* --- The clock --- */
 
 static void test_the_clock_is_kept_and_never_goes_back(void **state)
@@ -672,6 +688,7 @@ int main(void)
         MATRIX_TEST(test_what_another_transaction_refreshed_is_not_swept),
         MATRIX_TEST(test_values_that_are_swept_are_few_at_a_time),
         MATRIX_TEST(test_a_value_that_has_expired_as_it_comes_is_swept_later),
+        MATRIX_TEST(test_a_value_that_is_set_again_with_an_expiry_that_is_over_is_swept_later),
         MATRIX_TEST(test_the_clock_is_kept_and_never_goes_back),
         MATRIX_TEST(test_what_a_failed_transaction_saw_does_not_count),
         MATRIX_TEST(test_one_record_from_the_far_future_does_not_expire_everything),
