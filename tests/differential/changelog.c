@@ -9,7 +9,8 @@
 
 #include "text.h"
 
-#define RECORDS 256
+#define RECORDS  256
+#define TTL_FLAG "__ttl_stamped__"
 
 static weir_slice field_slice(const op *o, size_t field)
 {
@@ -30,6 +31,7 @@ static weir_status append_line(driver *d, int64_t *next, const op *o)
         .is_tombstone = op_is(o, 3, "-"),
         .processed_offsets = processed.data,
         .processed_offsets_size = processed.size,
+        .ttl_stamped = op_is(o, 5, TTL_FLAG),
     };
     (*next)++;
     return d->reader->ops->append(d->reader, &record, &d->err);
@@ -82,6 +84,11 @@ static weir_status each_record(driver *d, int64_t from, visit_fn visit, void *ar
     return status;
 }
 
+static const char *flag_of(const weir_changelog_record *record)
+{
+    return record->ttl_stamped ? TTL_FLAG : "-";
+}
+
 static void write_record(const weir_changelog_record *record, void *arg)
 {
     FILE *file = arg;
@@ -99,7 +106,7 @@ static void write_record(const weir_changelog_record *record, void *arg)
         fputc('-', file);
     else
         text_write(file, weir_slice_of(record->processed_offsets, record->processed_offsets_size));
-    fputs(" -\n", file);
+    fprintf(file, " %s\n", flag_of(record));
 }
 
 bool changelog_save(driver *d, const char *path)
@@ -133,7 +140,7 @@ static void answer_record(const weir_changelog_record *record, void *arg)
         answer_bytes(record->value);
     answer_more("/");
     answer_bytes(weir_slice_of(record->processed_offsets, record->processed_offsets_size));
-    answer_more("/-");
+    answer_more("/%s", flag_of(record));
 }
 
 weir_status changelog_answer(driver *d, int64_t from, size_t *count)

@@ -14,13 +14,13 @@ from compare import (
     run_quix_program,
     told,
 )
-from generate import WINDOW_FAMILIES, plain, windowed
+from generate import WINDOW_FAMILIES, plain, ttl, windowed
 from operations import Topic, encode
 from operators import closed_as_a_whole
 
 SEED = 7
 RECORDS = 300
-STORES = {"plain": plain, "windowed": windowed}
+STORES = {"plain": plain, "ttl": ttl, "windowed": windowed}
 
 
 def closed(comparison):

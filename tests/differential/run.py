@@ -62,6 +62,13 @@ def corrected(make):
 # What is random, by test, with the records of each script there.
 GROUPS = {
     "plain": (1500, {"plain_store": Script(generate.plain)}),
+    "ttl": (
+        700,
+        {
+            "store_with_ttl": Script(generate.ttl),
+            "store_with_ttl_and_failures": corrected(generate.ttl),
+        },
+    ),
     "windowed": (
         500,
         {

@@ -15,7 +15,7 @@ from compare import (
     first_difference,
     run_quix,
 )
-from generate import closing, plain, timestamped, windowed
+from generate import closing, plain, timestamped, ttl, windowed
 from operations import Topic
 
 LOST = "delete N1 k"
@@ -55,7 +55,7 @@ def tells_families():
 
 def correct_where_quix_is_right():
     """Where the random operations keep away from its mistakes, a correction changes nothing."""
-    for make in (windowed, closing, timestamped):
+    for make in (ttl, windowed, closing, timestamped):
         lines = make(3, 800)
         given = []
         for applied in ((), corrections.ALL):
