@@ -195,7 +195,7 @@ WEIR_API void weir_state_manager_free(weir_state_manager *manager);
 typedef enum weir_store_kind {
     WEIR_STORE_PLAIN = 0,
     WEIR_STORE_WINDOWED = 1,   /* values of windows in time: weir/window.h */
-    WEIR_STORE_TIMESTAMPED = 2 /* values by event time, for as-of lookups */
+    WEIR_STORE_TIMESTAMPED = 2 /* values by event time: weir/timestamped.h */
 } weir_store_kind;
 
 typedef struct weir_store_config {

@@ -13,6 +13,7 @@
 #include <weir/options.h>
 #include <weir/state.h>
 #include <weir/stream.h>
+#include <weir/timestamped.h>
 #include <weir/window.h>
 
 #endif

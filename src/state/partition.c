@@ -248,7 +248,7 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
                               .max_jump_ms = config->kind.ttl_max_jump_ms};
     opened->number = config->number;
     opened->kind = config->kind;
-    opened->window_epoch = 1;
+    opened->memo_epoch = 1;
     opened->store = strdup(config->store);
     opened->stream_id = config->stream_id ? strdup(config->stream_id) : NULL;
     opened->path = strdup(config->path);

@@ -73,7 +73,7 @@ struct weir_partition {
     weir_gap_policy gap_policy;
 
     weir__ends ends;
-    uint64_t window_epoch; /* from 1; see state/window.h */
+    uint64_t memo_epoch; /* from 1; see state/window.h */
 
     weir_partition_stats stats;
     weir_backend_op *ops; /* room for a batch, kept from flush to flush */

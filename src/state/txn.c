@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "state/counter.h"
+#include "state/timestamped_hooks.h"
 #include "state/window_hooks.h"
 
 /* A value and its stamp are what a backend takes, 2^31-1 bytes. */
@@ -95,6 +96,22 @@ static void list_remove(weir_partition *partition, weir_txn *txn)
     partition->open_txns--;
 }
 
+/* The part that is about the kind of store. False: no memory. */
+static bool make_part(weir_txn *txn)
+{
+    switch (txn->partition->kind.id) {
+    case WEIR_STORE_WINDOWED:
+        txn->window = weir__window_txn_new();
+        return txn->window != NULL;
+    case WEIR_STORE_TIMESTAMPED:
+        txn->stamped = weir__stamped_txn_new();
+        return txn->stamped != NULL;
+    case WEIR_STORE_PLAIN:
+        break;
+    }
+    return true;
+}
+
 weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir_error *err)
 {
     weir_txn *begun = partition->spare_txn;
@@ -112,13 +129,10 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
         begun->partition = partition;
         begun->state.txn = begun;
         weir__update_cache_init(&begun->updates);
-        if (partition->kind.id == WEIR_STORE_WINDOWED) {
-            begun->window = weir__window_txn_new();
-            if (!begun->window) {
-                weir__txn_destroy(begun);
-                return weir__partition_error(partition, WEIR_NO_MEMORY, err,
-                                             "out of memory for a transaction");
-            }
+        if (!make_part(begun)) {
+            weir__txn_destroy(begun);
+            return weir__partition_error(partition, WEIR_NO_MEMORY, err,
+                                         "out of memory for a transaction");
         }
     }
     if (begun->window)
@@ -146,6 +160,7 @@ void weir__txn_destroy(weir_txn *txn)
     weir__txn_ttl_release(txn);
     weir__iter_free(txn->spare_iter);
     weir__window_txn_free(txn->window);
+    weir__stamped_txn_free(txn->stamped);
     free(txn->processed);
     free(txn);
 }
@@ -164,6 +179,8 @@ void weir_txn_free(weir_txn *txn)
     weir__update_cache_reset(&txn->updates);
     if (txn->window)
         weir__window_txn_reset(txn->window);
+    if (txn->stamped)
+        weir__stamped_txn_reset(txn->stamped);
     partition->spare_txn = txn;
 }
 
@@ -185,7 +202,8 @@ size_t weir_txn_change_count(const weir_txn *txn)
 size_t weir_txn_change_bytes(const weir_txn *txn)
 {
     return weir__update_cache_bytes(&txn->updates) +
-           (txn->window ? weir__window_txn_bytes(txn->window) : 0);
+           (txn->window ? weir__window_txn_bytes(txn->window) : 0) +
+           (txn->stamped ? weir__stamped_txn_bytes(txn->stamped) : 0);
 }
 
 void weir_txn_fail(weir_txn *txn)
@@ -393,9 +411,10 @@ weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
                           weir_error *err)
 {
     weir_status status = weir__txn_put(txn, cf, key, value, err);
-    if (status || !txn->window)
-        return status;
-    status = weir__window_note_change(txn, cf, key, !value, err);
+    if (!status && txn->window)
+        status = weir__window_note_change(txn, cf, key, !value, err);
+    else if (!status && txn->stamped)
+        status = weir__stamped_note_change(txn, cf, key, err);
     if (status)
         weir_txn_fail(txn);
     return status;
@@ -567,7 +586,9 @@ static weir_status append_changes(weir_txn *txn, weir_error *err)
 /* The changes that a kind of store makes when a transaction ends, before it is written. */
 static weir_status add_last_changes(weir_txn *txn, weir_error *err)
 {
-    weir_status status = weir__txn_keep_counter(txn, err);
+    weir_status status = txn->stamped ? weir__stamped_txn_expire(txn, err) : WEIR_OK;
+    if (!status)
+        status = weir__txn_keep_counter(txn, err);
     return status ? status : weir__txn_ttl_plan(txn, err);
 }
 
@@ -669,6 +690,8 @@ static weir_status write_changes(weir_txn *txn, int64_t changelog_offset, weir_e
                                    txn->processed, txn->processed_count, err);
     if (!status && txn->window)
         weir__window_txn_flushed(txn);
+    if (!status && txn->stamped)
+        weir__stamped_txn_flushed(txn);
     if (!status && is_stamping)
         weir__txn_ttl_batch_done(txn, &batch);
     if (!partition->cache)

@@ -20,7 +20,8 @@ struct weir_state {
     uint64_t expiry;    /* of what is set through the view */
 };
 
-typedef struct weir__window_txn weir__window_txn; /* window.h */
+typedef struct weir__window_txn weir__window_txn;   /* window.h */
+typedef struct weir__stamped_txn weir__stamped_txn; /* timestamped.h */
 typedef enum weir__ttl_chore_kind {
     WEIR__CHORE_EXPIRE, /* delete a value that has expired */
     WEIR__CHORE_STAMP,  /* give an old value its stamp */
@@ -73,9 +74,10 @@ struct weir_txn {
     weir__buffer processed_json;
     weir_state state;
     weir__txn_ttl ttl;
-    weir__window_txn *window; /* NULL unless the store is windowed */
-    weir_iter *spare_iter;    /* a closed iterator whose memory waits for the next */
-    weir_txn *next_open;      /* among the open transactions of the partition */
+    weir__window_txn *window;   /* NULL unless the store is windowed */
+    weir__stamped_txn *stamped; /* NULL unless it is timestamped */
+    weir_iter *spare_iter;      /* a closed iterator whose memory waits for the next */
+    weir_txn *next_open;        /* among the open transactions of the partition */
     weir_txn *previous_open;
 };
 

@@ -349,7 +349,7 @@ void weir__window_txn_begin(const weir_partition *partition, weir__window_txn *w
 {
     window->has_ends = partition->ends == WEIR__ENDS_VALID;
     window->first_end = 0;
-    window->first_end_epoch = partition->window_epoch;
+    window->first_end_epoch = partition->memo_epoch;
 }
 
 void weir__window_txn_reset(weir__window_txn *window)
@@ -397,7 +397,7 @@ void weir__window_txn_flushed(weir_txn *txn)
         move_memos(txn);
     /* Another transaction has changed, or found out, things that don't go together with this. */
     if (partition->open_txns > 1)
-        partition->window_epoch++;
+        partition->memo_epoch++;
 }
 
 /* --- Changes around the functions of windows --- */

@@ -192,9 +192,9 @@ weir_status weir__window_ends_require(weir_txn *txn, weir_error *err)
 {
     weir__window_txn *window = txn->window;
     weir_status status = WEIR_OK;
-    if (window->first_end_epoch != txn->partition->window_epoch) {
+    if (window->first_end_epoch != txn->partition->memo_epoch) {
         window->first_end = 0;
-        window->first_end_epoch = txn->partition->window_epoch;
+        window->first_end_epoch = txn->partition->memo_epoch;
     }
     if (window->has_ends)
         return WEIR_OK;

@@ -35,7 +35,7 @@ static bool recall(const weir_txn *txn, weir_slice prefix, uint64_t hash, weir__
                                                          prefix, hash, &cached) != WEIR__CACHE_HIT)
         return false;
     memcpy(memo, cached.data, cached.size);
-    return memo->epoch == txn->partition->window_epoch;
+    return memo->epoch == txn->partition->memo_epoch;
 }
 
 static weir__window_memo *keep(weir_txn *txn, weir_slice prefix, uint64_t hash,
@@ -56,7 +56,7 @@ static weir__window_memo *keep(weir_txn *txn, weir_slice prefix, uint64_t hash,
 static weir_status load(weir_txn *txn, weir_slice prefix, weir__window_memo *memo, weir_error *err)
 {
     *memo = (weir__window_memo){
-        .epoch = txn->partition->window_epoch, .value_mark = WEIR__MARK_UNKNOWN, .is_dirty = true};
+        .epoch = txn->partition->memo_epoch, .value_mark = WEIR__MARK_UNKNOWN, .is_dirty = true};
     weir_status status =
         weir__window_mark_get(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, &memo->latest, err);
     if (!status)
@@ -75,7 +75,7 @@ weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window
     weir__window_memo made = {0};
     weir__update *update = find(txn, prefix, &hash);
     *memo = NULL;
-    if (update && memo_of(update)->epoch == txn->partition->window_epoch) {
+    if (update && memo_of(update)->epoch == txn->partition->memo_epoch) {
         *memo = memo_of(update);
         return WEIR_OK;
     }
@@ -95,7 +95,7 @@ weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix)
     weir__window_memo made = {0};
     weir__update *update = find(txn, prefix, &hash);
     if (update)
-        return memo_of(update)->epoch == txn->partition->window_epoch ? memo_of(update) : NULL;
+        return memo_of(update)->epoch == txn->partition->memo_epoch ? memo_of(update) : NULL;
     hash = weir__record_hash(WEIR__CF_MEMO, prefix);
     return recall(txn, prefix, hash, &made) ? keep(txn, prefix, hash, &made) : NULL;
 }
