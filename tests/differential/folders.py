@@ -18,7 +18,7 @@ from generate import WINDOW_FAMILIES, plain, ttl, windowed
 from operations import Topic, encode
 from operators import closed_as_a_whole
 
-SEED = 7
+SEED = 52  # each of its scripts begins with more than 100 operations before the second opening
 RECORDS = 300
 STORES = {"plain": plain, "ttl": ttl, "windowed": windowed}
 
