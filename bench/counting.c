@@ -133,12 +133,14 @@ void counting_close(counting *self)
 static weir_status checkpoint_at(counting *self, weir_txn **txn, int64_t offset, weir_error *err)
 {
     int64_t last = WEIR_OFFSET_NONE;
+    double start = bench_now();
     const weir_topic_offset processed = {"records", offset};
     weir_status status = weir_txn_prepare(*txn, &processed, 1, err);
     if (status == WEIR_OK)
         status = self->log->base.ops->flush(&self->log->base, 0, &last, err);
     if (status == WEIR_OK)
         status = weir_txn_flush(*txn, last, err);
+    self->flush_seconds += bench_now() - start;
     weir_txn_free(*txn);
     *txn = NULL;
     return status;
@@ -173,6 +175,88 @@ bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t che
     }
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "count");
+}
+
+bool counting_get(counting *self, const uint32_t *keys, size_t count, bench_sample *sample)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_error_init(&err);
+    weir_status status = weir_partition_begin(self->partition, &txn, &err);
+    for (size_t i = 0; i < count && status == WEIR_OK; i++) {
+        char prefix[BENCH_KEY_SIZE];
+        int64_t counter = 0;
+        bench_key_text(keys[i], prefix);
+        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
+        status = weir_state_get_int(state, BENCH_VALUE_NAME, 0, &counter, &err);
+    }
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "get");
+}
+
+bool counting_set(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
+                  bench_sample *sample)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_status status = WEIR_OK;
+    weir_error_init(&err);
+    for (size_t i = 0; i < count && status == WEIR_OK; i++) {
+        char prefix[BENCH_KEY_SIZE];
+        if (!txn)
+            status = weir_partition_begin(self->partition, &txn, &err);
+        if (status != WEIR_OK)
+            break;
+        bench_key_text(keys[i], prefix);
+        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
+        status = weir_state_set_int(state, BENCH_VALUE_NAME, (int64_t)i, &err);
+        if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
+            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+    }
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "set");
+}
+
+/* *found [out]: items read, fewer than asked for at the end of all keys. */
+static weir_status scan_once(weir_txn *txn, uint32_t from, size_t items, size_t *found,
+                             weir_error *err)
+{
+    char lower[BENCH_STATE_KEY_SIZE];
+    weir_iter *iter = NULL;
+    weir_slice key;
+    weir_slice value;
+    bench_state_key(from, lower);
+    const weir_iter_options range = {.struct_size = sizeof(range),
+                                     .lower = weir_slice_of(lower, sizeof(lower)),
+                                     .has_lower = true};
+    weir_status status = weir_txn_iter_open(txn, WEIR_CF_DEFAULT, &range, &iter, err);
+    for (*found = 0; *found < items && status == WEIR_OK; (*found)++) {
+        status = weir_iter_next(iter, &key, &value, err);
+        if (status != WEIR_OK)
+            break;
+    }
+    weir_iter_close(iter);
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+}
+
+bool counting_scan(counting *self, const uint32_t *keys, size_t count, size_t items,
+                   bench_sample *sample)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    weir_error_init(&err);
+    weir_status status = weir_partition_begin(self->partition, &txn, &err);
+    for (size_t i = 0; i < count && status == WEIR_OK; i++) {
+        size_t found = 0;
+        size_t rest = 0;
+        status = scan_once(txn, keys[i], items, &found, &err);
+        if (status == WEIR_OK && found < items)
+            status = scan_once(txn, 0, items - found, &rest, &err);
+        if (status == WEIR_OK && found + rest < items)
+            status = weir_error_set(&err, WEIR_INVALID, "only %zu items", found + rest);
+    }
+    weir_txn_free(txn);
+    return status == WEIR_OK || bench_fail(sample, &err, "scan");
 }
 
 bool counting_preload(counting *self, uint32_t count, bench_sample *sample)

@@ -19,7 +19,8 @@ typedef struct counting_log {
 typedef struct counting {
     weir_state_manager *manager;
     weir_partition *partition;
-    counting_log *log; /* owned by the partition */
+    counting_log *log;    /* owned by the partition */
+    double flush_seconds; /* of all checkpoints so far */
 } counting;
 
 /* Where the only partition is below a state folder. */
@@ -33,6 +34,14 @@ void counting_close(counting *self);
 /* For each record get + set of its key's counter, and a checkpoint every so many. */
 bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
                   bench_sample *sample);
+/* Reads the counter of each record's key. */
+bool counting_get(counting *self, const uint32_t *keys, size_t count, bench_sample *sample);
+/* Sets the counter of each record's key to the number of the record, with checkpoints. */
+bool counting_set(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
+                  bench_sample *sample);
+/* `count` scans of `items` items each, from the counter of a key on, round the end of all keys. */
+bool counting_scan(counting *self, const uint32_t *keys, size_t count, size_t items,
+                   bench_sample *sample);
 /* Sets the counter of the keys 0 to count - 1 to 1, in large checkpoints. */
 bool counting_preload(counting *self, uint32_t count, bench_sample *sample);
 /* 0: there is none. */

@@ -104,5 +104,6 @@ typedef bool (*bench_group)(bench_table *bench);
 bool bench_state(bench_table *bench);    /* state.c */
 bool bench_recovery(bench_table *bench); /* recovery.c */
 bool bench_pipeline(bench_table *bench); /* pipeline.c */
+bool bench_backends(bench_table *bench); /* backends.c */
 
 #endif

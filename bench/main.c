@@ -23,6 +23,7 @@ static const struct {
     {"state", bench_state, "get + set of a counter, against raw RocksDB"},
     {"recovery", bench_recovery, "a changelog into a fresh partition, against raw bulk writes"},
     {"pipeline", bench_pipeline, "the counting job on a real broker, against librdkafka alone"},
+    {"backends", bench_backends, "all backends side by side, against rocksdb"},
 };
 
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))

@@ -38,7 +38,7 @@
  * The broker
  * ------------------------------------------------------------------------- */
 
-static bool start_broker(const bench_table *bench, char *bootstrap, size_t size)
+bool pipeline_start_broker(const bench_table *bench, char *bootstrap, size_t size)
 {
     char command[1024];
     char line[256];
@@ -57,7 +57,7 @@ static bool start_broker(const bench_table *bench, char *bootstrap, size_t size)
     return true;
 }
 
-static void stop_broker(const bench_table *bench)
+void pipeline_stop_broker(const bench_table *bench)
 {
     char command[1024];
     (void)snprintf(command, sizeof(command), "%s stop --kill --dir '%s/kafka'", SCRIPT,
@@ -104,6 +104,7 @@ static void set_options(const pipeline_work *work, weir_app_options *options)
 {
     weir_app_options_init(options);
     options->broker = work->broker;
+    options->state_backend = work->backend;
     options->auto_offset_reset = "earliest";
     options->handle_signals = false;
 }
@@ -131,7 +132,7 @@ static bool new_app(const bench_table *bench, weir_app_options *options, const c
     return false;
 }
 
-static bool run_job(const bench_table *bench, const void *arg, bench_sample *sample)
+bool pipeline_job(const bench_table *bench, const void *arg, bench_sample *sample)
 {
     const pipeline_work *work = arg;
     char group[64];
@@ -293,7 +294,7 @@ static void add_row(bench_table *bench, const char *name, const char *unit, doub
 static bool measure_job(bench_table *bench, const pipeline_work *work)
 {
     side sides[2] = {{.name = "librdkafka consume and produce", .run = pipeline_raw_loop},
-                     {.name = "counting job", .run = run_job}};
+                     {.name = "counting job", .run = pipeline_job}};
     if (!run_sides(bench, work, work->records, sides))
         return false;
     add_row(bench, "pipeline, counting job, 100000 keys", "records/s", sides[1].rates[0],
@@ -332,7 +333,7 @@ bool bench_pipeline(bench_table *bench)
     bool wants_restore = bench_is_wanted(bench, "pipeline, restore");
     if (!wants_job && !wants_restore)
         return true;
-    if (!start_broker(bench, work.broker, sizeof(work.broker)))
+    if (!pipeline_start_broker(bench, work.broker, sizeof(work.broker)))
         return false;
     bench_say("pipeline: a broker at %s; filling its topics", work.broker);
     bool is_ok = bench_run_child(bench, "pipeline", pipeline_prepare, &work, &prepared);
@@ -340,6 +341,6 @@ bool bench_pipeline(bench_table *bench)
         is_ok = measure_job(bench, &work);
     if (is_ok && wants_restore)
         is_ok = measure_restore(bench, &work);
-    stop_broker(bench);
+    pipeline_stop_broker(bench);
     return is_ok;
 }

@@ -17,7 +17,8 @@ typedef struct pipeline_work {
     char broker[64];
     size_t records; /* of the counting job, over all partitions */
     uint32_t keys;
-    size_t messages; /* of the changelog */
+    size_t messages;     /* of the changelog */
+    const char *backend; /* of the job's state; NULL: the default */
 } pipeline_work;
 
 /* Topics. The changelog's name is the one that Weir gives to it. */
@@ -32,6 +33,14 @@ typedef struct pipeline_work {
 
 /* Size of a source record's value. */
 #define PIPELINE_VALUE_SIZE 100
+
+/* pipeline.c */
+
+/* A broker in the scratch folder; its address into bootstrap, which has room for size bytes. */
+bool pipeline_start_broker(const bench_table *bench, char *bootstrap, size_t size);
+void pipeline_stop_broker(const bench_table *bench);
+/* A bench_run: the counting job over the input. arg is a pipeline_work. */
+bool pipeline_job(const bench_table *bench, const void *arg, bench_sample *sample);
 
 /* pipeline_raw.c; each a bench_run, arg is a pipeline_work. */
 

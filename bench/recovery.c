@@ -5,13 +5,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "recovery.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <weir/state.h>
 
-#include "harness.h"
 #include "keys.h"
 #include "raw.h"
 
@@ -19,12 +20,6 @@
 #define QUICK_MESSAGES 20000u
 #define TARGET         0.7
 #define CASE_NAME      "recovery: from a changelog in memory"
-
-typedef struct recovery_work {
-    const uint32_t *keys;
-    size_t count;
-    size_t batch; /* messages of a raw batch: what recovery writes at once */
-} recovery_work;
 
 static weir_status open_topic(const char *store, const char *stream_id, int32_t partition,
                               weir_changelog **changelog, void *arg, weir_error *err)
@@ -60,7 +55,7 @@ static weir_status fill_topic(weir_memory_topic *topic, const recovery_work *wor
     return status;
 }
 
-static weir_status open_partition(weir_memory_topic *topic, const char *folder,
+static weir_status open_partition(weir_memory_topic *topic, const char *folder, const char *backend,
                                   weir_state_manager **manager, weir_partition **partition,
                                   weir_error *err)
 {
@@ -70,7 +65,7 @@ static weir_status open_partition(weir_memory_topic *topic, const char *folder,
     weir_state_options_init(&options);
     options.state_dir = folder;
     options.group_id = "bench";
-    options.state_backend = "rocksdb";
+    options.state_backend = backend;
     options.changelog_open = open_topic;
     options.changelog_arg = topic;
     weir_store_config_init(&store);
@@ -99,7 +94,7 @@ static weir_status recover(weir_partition *partition, size_t *steps, weir_error 
     return status;
 }
 
-static bool run_weir(const bench_table *bench, const void *arg, bench_sample *sample)
+bool recovery_run(const bench_table *bench, const void *arg, bench_sample *sample)
 {
     const recovery_work *work = arg;
     char folder[400];
@@ -113,7 +108,7 @@ static bool run_weir(const bench_table *bench, const void *arg, bench_sample *sa
     weir_memory_topic *topic = weir_memory_topic_new();
     weir_status status = topic ? fill_topic(topic, work, &err) : WEIR_NO_MEMORY;
     if (status == WEIR_OK)
-        status = open_partition(topic, folder, &manager, &partition, &err);
+        status = open_partition(topic, folder, work->backend, &manager, &partition, &err);
     double start = bench_now();
     double cpu = bench_cpu_seconds();
     if (status == WEIR_OK)
@@ -184,20 +179,20 @@ static bool run_raw(const bench_table *bench, const void *arg, bench_sample *sam
 bool bench_recovery(bench_table *bench)
 {
     bench_sample first;
-    recovery_work work = {.count = bench->quick ? QUICK_MESSAGES : MESSAGES};
+    recovery_work work = {.backend = "rocksdb", .count = bench->quick ? QUICK_MESSAGES : MESSAGES};
     if (!bench_is_wanted(bench, CASE_NAME))
         return true;
     uint32_t *keys = bench_key_shuffle((uint32_t)work.count);
     if (!keys)
         return false;
     work.keys = keys;
-    bool is_ok = bench_run_child(bench, "recovery", run_weir, &work, &first);
+    bool is_ok = bench_run_child(bench, "recovery", recovery_run, &work, &first);
     if (is_ok) {
         work.batch = first.figures[0] >= 1 ? (size_t)first.figures[0] : 1;
         bench_say("recovery: %zu messages, %zu in a batch", work.count, work.batch);
         const bench_contestant contestants[] = {
             {"raw RocksDB, the same batches", true, run_raw, &work, BENCH_NONE},
-            {CASE_NAME, false, run_weir, &work, TARGET},
+            {CASE_NAME, false, recovery_run, &work, TARGET},
         };
         is_ok = bench_contest(bench, "messages/s", contestants, 2);
     }
