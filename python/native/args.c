@@ -1,0 +1,60 @@
+/*
+ * Arguments of functions that are called for each record: positional or by name, without the
+ * cost of a format string.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "native.h"
+
+static bool intern_names(arg_spec *spec)
+{
+    for (Py_ssize_t i = 0; i < spec->count; i++) {
+        spec->interned[i] = PyUnicode_InternFromString(spec->names[i]);
+        if (!spec->interned[i])
+            return false;
+    }
+    return true;
+}
+
+static Py_ssize_t find_name(const arg_spec *spec, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < spec->count; i++)
+        if (spec->interned[i] == name)
+            return i;
+    for (Py_ssize_t i = 0; i < spec->count; i++)
+        if (PyUnicode_Compare(spec->interned[i], name) == 0)
+            return i;
+    return -1;
+}
+
+bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+               PyObject **out)
+{
+    if (!spec->interned[spec->count - 1] && !intern_names(spec))
+        return false;
+    if (nargs > spec->count) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)",
+                     spec->function, spec->count, nargs);
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < spec->count; i++)
+        out[i] = i < nargs ? args[i] : NULL;
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        Py_ssize_t place = find_name(spec, name);
+        if (place < 0 || out[place]) {
+            PyErr_Format(PyExc_TypeError, "%s() got %s argument '%U'", spec->function,
+                         place < 0 ? "an unexpected" : "two values for the", name);
+            return false;
+        }
+        out[place] = args[nargs + i];
+    }
+    for (Py_ssize_t i = 0; i < spec->required; i++)
+        if (!out[i]) {
+            PyErr_Format(PyExc_TypeError, "%s() missing the argument '%s'", spec->function,
+                         spec->names[i]);
+            return false;
+        }
+    return true;
+}

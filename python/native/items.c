@@ -1,0 +1,163 @@
+/*
+ * Items: keys and values in order, of a transaction or of what is committed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "native.h"
+
+PyTypeObject *items_type;
+
+static void unlink_items(ItemsObject *self)
+{
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        self->handle->items = self->next;
+    if (self->next)
+        self->next->previous = self->previous;
+}
+
+static void close_iter(ItemsObject *self)
+{
+    if (!self->iter)
+        return;
+    unlink_items(self);
+    weir_iter_close(self->iter);
+    self->iter = NULL;
+}
+
+void items_close_all(txn_handle *handle)
+{
+    while (handle->items)
+        close_iter(handle->items);
+}
+
+static bool read_bound(PyObject *bound, weir_slice *slice, bool *is_given)
+{
+    *is_given = bound && bound != Py_None;
+    if (!*is_given)
+        return true;
+    if (!PyBytes_Check(bound)) {
+        PyErr_Format(PyExc_TypeError, "a bound must be bytes or None, not %s",
+                     Py_TYPE(bound)->tp_name);
+        return false;
+    }
+    *slice = weir_slice_of(PyBytes_AS_STRING(bound), (size_t)PyBytes_GET_SIZE(bound));
+    return true;
+}
+
+static bool open_iter(ItemsObject *self, weir_cf cf, const weir_iter_options *options)
+{
+    weir_error err;
+    weir_error_init(&err);
+    weir_status status;
+    Py_BEGIN_ALLOW_THREADS status =
+        weir_txn_iter_open(self->handle->txn, cf, options, &self->iter, &err);
+    Py_END_ALLOW_THREADS if (status != WEIR_OK)
+    {
+        raise_status(status, &err);
+        return false;
+    }
+    self->previous = NULL;
+    self->next = self->handle->items;
+    if (self->next)
+        self->next->previous = self;
+    self->handle->items = self;
+    return true;
+}
+
+PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
+                     PyObject *upper, bool backwards, PyObject *cf_name)
+{
+    weir_iter_options options = {.struct_size = sizeof(options), .reverse = backwards};
+    weir_cf cf;
+    if (!read_bound(lower, &options.lower, &options.has_lower) ||
+        !read_bound(upper, &options.upper, &options.has_upper) ||
+        !partition_cf(partition, cf_name, &cf))
+        return NULL;
+    ItemsObject *self = (ItemsObject *)items_type->tp_alloc(items_type, 0);
+    if (!self)
+        return NULL;
+    Py_INCREF(partition);
+    self->owner = partition;
+    if (transaction) {
+        Py_INCREF(transaction);
+        self->keeper = (PyObject *)transaction;
+        self->handle = &transaction->handle;
+    } else {
+        self->handle = &self->own;
+    }
+    bool is_open = transaction || txn_open(partition, &self->own);
+    if (!is_open || !open_iter(self, cf, &options)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void items_dealloc(ItemsObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    if (self->owner && self->owner->fork_count == fork_count) {
+        close_iter(self);
+        if (!self->keeper)
+            txn_close(self->owner, &self->own);
+    }
+    Py_XDECREF(self->keeper);
+    Py_XDECREF(self->owner);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *items_next(ItemsObject *self)
+{
+    if (!guard_enter(self->owner))
+        return NULL;
+    if (!self->iter) {
+        guard_leave(self->owner);
+        return raise_text(WEIR_CLOSED, "the transaction of this iterator has ended");
+    }
+    weir_slice key;
+    weir_slice value;
+    weir_error err;
+    weir_error_init(&err);
+    weir_status status;
+    if (self->owner->slow_reads) {
+        Py_BEGIN_ALLOW_THREADS status = weir_iter_next(self->iter, &key, &value, &err);
+        Py_END_ALLOW_THREADS
+    } else {
+        status = weir_iter_next(self->iter, &key, &value, &err);
+    }
+    PyObject *item = NULL;
+    if (status == WEIR_OK)
+        item = Py_BuildValue("(y#y#)", key.data ? key.data : "", (Py_ssize_t)key.size,
+                             value.data ? value.data : "", (Py_ssize_t)value.size);
+    guard_leave(self->owner);
+    if (status != WEIR_OK && status != WEIR_NOT_FOUND)
+        raise_status(status, &err);
+    return item;
+}
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "Pairs of bytes, key and value, in order."},
+    {Py_tp_dealloc, items_dealloc},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, items_next},
+    {0, NULL},
+};
+
+static PyType_Spec type_spec = {
+    .name = "weirstreams._native.Items",
+    .basicsize = sizeof(ItemsObject),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = slots,
+};
+
+bool items_init_type(PyObject *module)
+{
+    (void)module; /* not made by hand */
+    items_type = (PyTypeObject *)PyType_FromSpec(&type_spec);
+    if (items_type)
+        items_type->tp_new = NULL;
+    return items_type != NULL;
+}

@@ -1,0 +1,228 @@
+/*
+ * The C side of the package weirstreams: Python objects over the public headers of Weir.
+ *
+ *   Partition      one store partition, open; the changelog records of a prepared transaction
+ *                  and those of a recovery pass through its bridge
+ *   Transaction    reads and changes of one checkpoint, with the application's dumps and loads
+ *   State          a transaction seen from one record key
+ *   Items          an iterator over keys and values
+ *
+ * Rules for all of them: one thread at a time uses a partition and what belongs to it, which is
+ * checked (Guard); a process that was forked after the partition was opened may not use it; what
+ * a closed partition left behind raises, and never touches memory that is gone.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WEIRSTREAMS_NATIVE_H
+#define WEIRSTREAMS_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <weir/state.h>
+
+/* --- What the package tells the extension once (configure) --- */
+
+typedef struct native_config {
+    PyObject *errors;   /* dict: name of a status → exception class; may be NULL */
+    PyObject *statuses; /* tuple of four: what Transaction.status returns; may be NULL */
+    PyObject *dumps;    /* the default dumps and loads, for which C may take shortcuts */
+    PyObject *loads;
+    PyObject *orjson_dumps; /* what they call */
+    PyObject *orjson_loads;
+    PyObject *orjson_option; /* an int */
+    PyObject *log;           /* log(level, event, message) */
+} native_config;
+
+extern native_config native;
+extern PyTypeObject *partition_type;
+extern PyTypeObject *transaction_type;
+extern PyTypeObject *state_type;
+extern PyTypeObject *items_type;
+
+/* --- Errors (error.c) --- */
+
+bool errors_init(PyObject *module);
+/* Raises what belongs to the status, with err's message; returns NULL. */
+PyObject *raise_status(weir_status status, const weir_error *err);
+PyObject *raise_text(weir_status status, const char *text);
+/* Replaces the exception that is set, if it is an Exception, by the class for SERIALIZATION,
+ * with the former as cause. what: "serialize" or "deserialize". Returns NULL. */
+PyObject *raise_serialization(const char *what, PyObject *value);
+void log_to_python(weir_log_level level, const char *event, const char *message, void *arg);
+
+/* --- Arguments (args.c) --- */
+
+typedef struct arg_spec {
+    const char *function;
+    Py_ssize_t required;
+    Py_ssize_t count;
+    const char *names[8];
+    PyObject *interned[8];
+} arg_spec;
+
+/* Puts what was given into out (count long); NULL where nothing was. */
+bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+               PyObject **out);
+
+/* --- Values (codec.c) --- */
+
+typedef struct value_codec {
+    PyObject *dumps;
+    PyObject *loads;
+} value_codec;
+
+/* Bytes of a Python object, kept by `held` or in `text` until encoded_release. */
+typedef struct encoded {
+    weir_slice slice;
+    PyObject *held;
+    char text[256];
+} encoded;
+
+/* dumps(value). False: an exception is set. */
+bool codec_dumps(const value_codec *codec, PyObject *value, encoded *out);
+/* A key or prefix: bytes as they are, else dumps. */
+bool codec_key(const value_codec *codec, PyObject *key, encoded *out);
+void encoded_release(encoded *out);
+/*
+ * loads(data) in two steps, because loads is the application's and may do anything. The first
+ * copies what it needs and calls no Python: its result is the value if *is_value [out], else bytes
+ * for the second, which takes them over. NULL: an exception is set.
+ */
+PyObject *codec_load_begin(const value_codec *codec, weir_slice data, bool *is_value);
+PyObject *codec_load_end(const value_codec *codec, PyObject *bytes);
+
+/* --- The bridge (bridge.c) --- */
+
+/*
+ * A weir_changelog whose other end is Python. Prepared transactions append to it; what it then
+ * holds is produced by Quix Streams' ChangelogProducer. The other way round, records that Quix
+ * Streams has consumed are pushed into it, and a recovery reads them.
+ */
+typedef struct bridge bridge;
+
+typedef struct bridge_record {
+    size_t key; /* places in the bytes of the bridge */
+    size_t value;
+    size_t key_size;
+    size_t value_size;
+    int64_t offset;
+    uint32_t cf; /* index of a name */
+    bool is_tombstone;
+    bool ttl_stamped;
+} bridge_record;
+
+bridge *bridge_new(const char *name);
+/* Hands out the changelog; the bridge outlives it. */
+weir_changelog *bridge_changelog(bridge *bridge);
+void bridge_free(bridge *bridge);
+void bridge_clear(bridge *bridge);
+size_t bridge_count(const bridge *bridge);
+size_t bridge_bytes(const bridge *bridge);
+const bridge_record *bridge_at(const bridge *bridge, size_t index);
+const char *bridge_cf(const bridge *bridge, const bridge_record *record);
+weir_slice bridge_key(const bridge *bridge, const bridge_record *record);
+weir_slice bridge_value(const bridge *bridge, const bridge_record *record);
+/* Adds a consumed record; its offset must be above the one before. False: no memory. */
+bool bridge_push(bridge *bridge, const weir_changelog_record *record);
+/* What a recovery is told: it reads what was pushed, from `low`, up to `high`. */
+void bridge_set_range(bridge *bridge, int64_t low, int64_t high);
+
+/* --- Objects --- */
+
+/* A transaction of a partition, whoever owns it: all are known, so that closing frees them. */
+typedef struct txn_handle {
+    weir_txn *txn; /* NULL: the partition was closed */
+    struct txn_handle *previous;
+    struct txn_handle *next;
+    struct ItemsObject *items; /* iterators that are open */
+} txn_handle;
+
+typedef struct PartitionObject {
+    PyObject_HEAD weir_state_manager *manager;
+    weir_partition *partition; /* NULL: closed */
+    bridge *bridge;            /* NULL: without changelog */
+    txn_handle *txns;
+    PyObject *cfs; /* dict: name → number */
+    unsigned long fork_count;
+    int64_t pushed_offset; /* of the last record or offset pushed; NONE: none is pending */
+    bool in_use;
+    bool slow_reads; /* a read may wait for a network: the interpreter lock is released */
+} PartitionObject;
+
+typedef struct TransactionObject {
+    PyObject_HEAD PartitionObject *owner;
+    txn_handle handle;
+    value_codec codec;
+    PyObject *producer;    /* ChangelogProducer, or None */
+    PyObject *state_class; /* what as_state makes: State, or a class derived from it */
+    weir_txn_status ended; /* what it came to; told once the transaction of Weir is gone */
+    bool was_changed;
+} TransactionObject;
+
+typedef struct ItemsObject {
+    PyObject_HEAD PartitionObject *owner;
+    PyObject *keeper; /* the Transaction, or NULL if own is used */
+    txn_handle own;   /* of a reading of the partition itself */
+    txn_handle *handle;
+    weir_iter *iter;
+    struct ItemsObject *previous;
+    struct ItemsObject *next;
+} ItemsObject;
+
+extern unsigned long fork_count; /* how often this process is a child */
+
+/* Checks that the partition is open, used by no other thread, and not inherited by a fork;
+ * marks it as in use. False: an exception is set. Each true is followed by guard_leave. */
+bool guard_enter(PartitionObject *partition);
+static inline void guard_leave(PartitionObject *partition)
+{
+    partition->in_use = false;
+}
+
+bool partition_init_type(PyObject *module);
+/* The number of a column family; its name is a str, NULL the default one. */
+bool partition_cf(PartitionObject *partition, PyObject *name, weir_cf *cf);
+/* Brings what was pushed into the database. Within a guard. */
+bool partition_apply(PartitionObject *partition);
+bool txn_open(PartitionObject *partition, txn_handle *handle);
+void txn_close(PartitionObject *partition, txn_handle *handle);
+
+typedef struct StateObject {
+    PyObject_HEAD TransactionObject *transaction;
+    PyObject *prefix;    /* bytes */
+    PyObject *timestamp; /* an int, or None */
+} StateObject;
+
+bool transaction_init_type(PyObject *module);
+/* Enters the guard of a transaction that is still there. */
+bool transaction_enter(TransactionObject *transaction);
+static inline void transaction_leave(TransactionObject *transaction)
+{
+    guard_leave(transaction->owner);
+}
+/* One operation of a key; cf, timestamp and ttl may be NULL. prefix is borrowed. */
+PyObject *transaction_get(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+                          PyObject *default_value, PyObject *cf, PyObject *timestamp,
+                          bool as_bytes);
+PyObject *transaction_set(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+                          PyObject *value, PyObject *cf, PyObject *timestamp, PyObject *ttl,
+                          bool as_bytes);
+PyObject *transaction_delete(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+                             PyObject *cf);
+PyObject *transaction_exists(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+                             PyObject *cf, PyObject *timestamp);
+
+bool state_init_type(PyObject *module);
+/* class_ is State or derived from it. prefix: any object, see codec_key. */
+PyObject *state_make(PyObject *class_, TransactionObject *transaction, PyObject *prefix,
+                     PyObject *timestamp);
+
+bool items_init_type(PyObject *module);
+/* Bounds are bytes, None or NULL. transaction NULL: committed items. Within a guard. */
+PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
+                     PyObject *upper, bool backwards, PyObject *cf);
+/* Closes the iterators of a transaction, whose objects then raise. */
+void items_close_all(txn_handle *handle);
+
+#endif

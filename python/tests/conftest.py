@@ -1,0 +1,148 @@
+"""
+Stores of each backend, and of the unmodified Quix Streams as the reference, behind one fixture.
+
+A test that takes `stores` runs once for each of them. What Weir does on purpose otherwise than the
+reference is tested apart, with `weir_stores`.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Callable, List, NamedTuple, Optional
+
+import pytest
+from quixstreams.state.base import Store
+from quixstreams.state.recovery import ChangelogProducerFactory
+from quixstreams.state.rocksdb import RocksDBOptions as QuixRocksDBOptions
+from quixstreams.state.rocksdb import RocksDBStore as QuixRocksDBStore
+
+from weirstreams import WeirError, backend_spec
+from weirstreams.quix import MemoryStore, RocksDBStore, SlateDBStore
+from weirstreams.quix.options import StoreOptions
+
+CHANGELOG = "changelog__group--topic--default"
+
+
+class Message(NamedTuple):
+    key: bytes
+    value: Optional[bytes]
+    headers: dict
+    topic: str
+    partition: int
+
+
+class FakeProducer:
+    """In the place of Quix Streams' InternalProducer: keeps what is produced."""
+
+    def __init__(self) -> None:
+        self.messages: List[Message] = []
+        self.error: Optional[Exception] = None
+
+    def produce(self, topic, key, value, headers, partition, on_delivery=None, **_):
+        if self.error is not None:
+            raise self.error
+        self.messages.append(Message(key, value, dict(headers), topic, partition))
+
+    def flush(self, timeout=None):
+        return 0
+
+
+class Stores:
+    """Makes stores of one backend in a folder of the test."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        self.backend = backend
+        self.folder = folder / "state" / "group"
+        self.producer = FakeProducer()
+        self._open: List[Store] = []
+
+    @property
+    def is_reference(self) -> bool:
+        return self.backend == "quix"
+
+    @property
+    def is_durable(self) -> bool:
+        return self.backend != "memory"
+
+    def plain(
+        self,
+        name: str = "default",
+        stream_id: Optional[str] = "topic",
+        changelog: bool = False,
+        **options,
+    ) -> Store:
+        factory = ChangelogProducerFactory(CHANGELOG, self.producer) if changelog else None
+        options = {"open_max_retries": 0, "open_retry_backoff": 0.05, **options}
+        classes = {
+            "rocksdb": RocksDBStore,
+            "slatedb": SlateDBStore,
+            "memory": MemoryStore,
+            "quix": QuixRocksDBStore,
+        }
+        given = (QuixRocksDBOptions if self.is_reference else StoreOptions)(**options)
+        store = classes[self.backend](
+            name=name,
+            stream_id=stream_id,
+            base_dir=str(self.folder),
+            changelog_producer_factory=factory,
+            options=given,
+        )
+        self._open.append(store)
+        return store
+
+    def close(self) -> None:
+        for store in self._open:
+            store.close()
+
+
+def _require(backend: str) -> None:
+    if backend == "slatedb":
+        try:
+            backend_spec(backend)
+        except (ImportError, WeirError):
+            pytest.skip("the SlateDB plugin was not built")
+
+
+def _make(request, tmp_path):
+    _require(request.param)
+    made = Stores(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["rocksdb", "slatedb", "memory", "quix"])
+def stores(request, tmp_path):
+    yield from _make(request, tmp_path)
+
+
+@pytest.fixture(params=["rocksdb", "slatedb", "memory"])
+def weir_stores(request, tmp_path):
+    yield from _make(request, tmp_path)
+
+
+@pytest.fixture(params=["rocksdb", "slatedb", "quix"])
+def durable_stores(request, tmp_path):
+    yield from _make(request, tmp_path)
+
+
+@pytest.fixture()
+def partition(stores):
+    return stores.plain().assign_partition(0)
+
+
+@pytest.fixture()
+def weir_partition(weir_stores):
+    return weir_stores.plain().assign_partition(0)
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs():
+    logging.getLogger("quixstreams").setLevel(logging.CRITICAL)
+    yield
+    logging.getLogger("quixstreams").setLevel(logging.NOTSET)
+
+
+@pytest.fixture()
+def no_backend_environment(monkeypatch) -> Callable[[], None]:
+    for name in [name for name in os.environ if name.startswith("WEIR_")]:
+        monkeypatch.delenv(name)
