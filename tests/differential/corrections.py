@@ -28,9 +28,12 @@ PAIR_SIZE = len(encode_integer_pair(0, 0))
 
 
 def grace_is_read_where_it_is_written(patch):
-    """01"""
+    """01 and 24: what is too old is there for nobody."""
+    txn_class = TimestampedPartitionTransaction
+    set_value = txn_class.set_for_timestamp
+    get_values, delete_values = txn_class.get_interval, txn_class.delete_interval
 
-    def get(txn, prefix):
+    def minimum(txn, prefix):
         values = txn._min_eligible_timestamps.values
         if prefix not in values:
             values[prefix] = txn.get_bytes(
@@ -41,7 +44,25 @@ def grace_is_read_where_it_is_written(patch):
             )
         return values[prefix]
 
-    patch(TimestampedPartitionTransaction, "_get_min_eligible_timestamp", get)
+    def oldest(txn, prefix):
+        return int.from_bytes(minimum(txn, prefix), "big")
+
+    def set_for_timestamp(txn, timestamp, value, prefix):
+        if timestamp >= oldest(txn, prefix):
+            set_value(txn, timestamp, value, prefix)
+        elif txn._keep_duplicates:
+            txn._increment_counter()
+
+    def get_interval(txn, start, end, prefix, limit=None):
+        return get_values(txn, max(start, oldest(txn, prefix)), end, prefix, limit)
+
+    def delete_interval(txn, start, end, prefix):
+        return delete_values(txn, max(start, oldest(txn, prefix)), end, prefix)
+
+    patch(txn_class, "_get_min_eligible_timestamp", minimum)
+    patch(txn_class, "set_for_timestamp", set_for_timestamp)
+    patch(txn_class, "get_interval", get_interval)
+    patch(txn_class, "delete_interval", delete_interval)
 
 
 def values_go_with_the_last_window_that_can_have_them(patch):

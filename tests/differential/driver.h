@@ -75,6 +75,7 @@ typedef struct driver_op {
 /* A table ends with a name NULL. */
 extern const driver_op plain_ops[];
 extern const driver_op windowed_ops[];
+extern const driver_op timestamped_ops[];
 
 /* --- The changelog in a file --- */
 

@@ -14,13 +14,13 @@ from compare import (
     run_quix_program,
     told,
 )
-from generate import WINDOW_FAMILIES, plain, ttl, windowed
+from generate import WINDOW_FAMILIES, plain, timestamped, ttl, windowed
 from operations import Topic, encode
 from operators import closed_as_a_whole
 
 SEED = 52  # each of its scripts begins with more than 100 operations before the second opening
 RECORDS = 300
-STORES = {"plain": plain, "ttl": ttl, "windowed": windowed}
+STORES = {"plain": plain, "ttl": ttl, "windowed": windowed, "timestamped": timestamped}
 
 
 def closed(comparison):

@@ -379,20 +379,26 @@ def timestamped(seed, count, corrected=False):
     def key():
         return rng.choice(prefixes)
 
+    latest = {}
+
     def put():
         # Quix Streams forgets the grace of a key with each transaction: 01.
-        time = clock.tick(100 if corrected else 0)
-        return "put %s %d %s" % (key(), time, value_field(rng))
+        prefix, time = key(), clock.tick(100 if corrected else 0)
+        latest[prefix] = max(time, latest.get(prefix, 0))
+        return "put %s %d %s" % (prefix, time, value_field(rng))
 
     def interval():
-        limit = rng.choice(("", "", " %d" % rng.randrange(4)))
-        return "interval %s %d %d%s" % (key(), clock.near(), clock.near(), limit)
+        prefix, start = key(), clock.near()
+        # And what is too old stays in intervals until the transaction ends: 24.
+        if not corrected:
+            start = max(start, latest.get(prefix, 0) - grace)
+        return "%s %d %d" % (prefix, start, clock.near())
 
     acts = (
         (40, put),
         (30, lambda: "latest %s %d" % (key(), clock.valid())),
-        (15, interval),
-        (4, lambda: "cut %s %d %d" % (key(), clock.near(), clock.near())),
+        (15, lambda: "interval " + interval() + rng.choice(("", "", " %d" % rng.randrange(4)))),
+        (4, lambda: "cut " + interval()),
     )
     return script.live(
         count,

@@ -88,6 +88,13 @@ GROUPS = {
             "session_window": recorded("session"),
         },
     ),
+    "timestamped": (
+        700,
+        {
+            "timestamped_store": Script(generate.timestamped),
+            "timestamped_store_with_late_values": corrected(generate.timestamped),
+        },
+    ),
 }
 
 

@@ -8,11 +8,13 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import pathlib
+import re
 
 from compare import Difference, Folder, run_quix, told
 from operations import Topic
 
 FOLDER = pathlib.Path(__file__).parent / "weak_spots"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "quix-compatibility.md"
 
 
 def read(path):
@@ -46,6 +48,15 @@ def check(weir, path):
                 )
 
 
+def documented():
+    """The page lists what there is, and nothing else."""
+    named = set(re.findall(r"^\| `(\d\d_\w+)` \|", PAGE.read_text(encoding="utf-8"), re.M))
+    there = {path.stem for path in FOLDER.glob("*.ops")}
+    if named != there:
+        raise Difference("only on the page or only in the folder: %s" % sorted(named ^ there))
+
+
 def cases(weir):
+    yield "weak_spots_are_documented", documented
     for path in sorted(FOLDER.glob("*.ops")):
         yield "weak_spot_" + path.stem, lambda path=path: check(weir, path)

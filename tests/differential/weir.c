@@ -256,7 +256,8 @@ static const driver_op session_ops[] = {
  * The loop
  * ------------------------------------------------------------------------- */
 
-static const driver_op *const tables[] = {life_ops, session_ops, plain_ops, windowed_ops};
+static const driver_op *const tables[] = {life_ops, session_ops, plain_ops, windowed_ops,
+                                          timestamped_ops};
 
 static const driver_op *find_op(const op *o, bool *needs_partition)
 {
