@@ -37,13 +37,9 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *a
 {
     (void)rk;
     demo_broker *broker = arg;
-    if (message->err) {
-        fail(broker, "a flight could not be sent: %s", rd_kafka_err2str(message->err));
-        return;
-    }
-    if (message->partition >= 0 && message->partition < DEMO_PARTITIONS)
-        broker->fed[message->partition]++;
-    broker->acknowledged++;
+    if (message->err)
+        fail(broker, "%s: a record could not be sent: %s", rd_kafka_topic_name(message->rkt),
+             rd_kafka_err2str(message->err));
 }
 
 static void client_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
@@ -133,12 +129,13 @@ static bool open_consumer(demo_broker *broker)
         return false;
     rd_kafka_poll_set_consumer(broker->consumer);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(DEMO_PARTITIONS);
-    for (int i = 0; i < DEMO_PARTITIONS; i++)
-        rd_kafka_topic_partition_list_add(list, broker->totals, i)->offset = 0;
+    for (int o = 0; o < DEMO_OUTPUTS; o++)
+        for (int i = 0; i < DEMO_PARTITIONS; i++)
+            rd_kafka_topic_partition_list_add(list, broker->outputs[o], i)->offset = 0;
     rd_kafka_resp_err_t err = rd_kafka_assign(broker->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
     broker->queue = rd_kafka_queue_get_consumer(broker->consumer);
-    return err == 0 || fail(broker, "%s: %s", broker->totals, rd_kafka_err2str(err));
+    return err == 0 || fail(broker, "the job's results: %s", rd_kafka_err2str(err));
 }
 
 /* ---------------------------------------------------------------------------
@@ -147,11 +144,35 @@ static bool open_consumer(demo_broker *broker)
 
 static void name_topics(demo_broker *broker)
 {
+    static const char *const inputs[DEMO_INPUTS] = {"flights", "departures"};
+    static const char *const outputs[DEMO_OUTPUTS] = {"aircraft-totals", "departures-by-hour",
+                                                      "departures-by-visibility"};
+    static const char *const stores[DEMO_CHANGELOGS][2] = {
+        {"flights", "default"},
+        {"departures", "weather"},
+        {"departures", "hours"},
+        {"departures", "visibility"},
+    };
     const char *prefix = broker->prefix;
-    snprintf(broker->source, sizeof broker->source, "%sflights", prefix);
-    snprintf(broker->totals, sizeof broker->totals, "%saircraft-totals", prefix);
-    snprintf(broker->changelog, sizeof broker->changelog,
-             "changelog__%saircraft--%sflights--default", prefix, prefix);
+    for (int i = 0; i < DEMO_INPUTS; i++)
+        snprintf(broker->inputs[i], sizeof broker->inputs[i], "%s%s", prefix, inputs[i]);
+    for (int i = 0; i < DEMO_OUTPUTS; i++)
+        snprintf(broker->outputs[i], sizeof broker->outputs[i], "%s%s", prefix, outputs[i]);
+    for (int i = 0; i < DEMO_CHANGELOGS; i++)
+        snprintf(broker->changelogs[i], sizeof broker->changelogs[i],
+                 "changelog__%saircraft--%s%s--%s", prefix, prefix, stores[i][0], stores[i][1]);
+}
+
+/* Topic number i of those that the job uses; NULL behind the last. The changelogs come last. */
+static const char *topic_name(const demo_broker *broker, int i)
+{
+    if (i < DEMO_INPUTS)
+        return broker->inputs[i];
+    i -= DEMO_INPUTS;
+    if (i < DEMO_OUTPUTS)
+        return broker->outputs[i];
+    i -= DEMO_OUTPUTS;
+    return i < DEMO_CHANGELOGS ? broker->changelogs[i] : NULL;
 }
 
 static bool has_topic(const rd_kafka_metadata_t *metadata, const char *name)
@@ -171,9 +192,11 @@ static bool choose_names(demo_broker *broker)
         return fail(broker, "no answer from the broker at %s: %s", broker->address,
                     rd_kafka_err2str(err));
     for (int run = 2;; run++) {
+        bool taken = false;
         name_topics(broker);
-        if (!has_topic(metadata, broker->source) && !has_topic(metadata, broker->totals) &&
-            !has_topic(metadata, broker->changelog))
+        for (int i = 0; topic_name(broker, i) != NULL; i++)
+            taken = taken || has_topic(metadata, topic_name(broker, i));
+        if (!taken)
             break;
         snprintf(broker->prefix, sizeof broker->prefix, "run%d-", run);
     }
@@ -186,31 +209,29 @@ static bool choose_names(demo_broker *broker)
 
 static bool create_mock_topics(demo_broker *broker)
 {
-    const char *const names[] = {broker->source, broker->totals, broker->changelog};
-    for (size_t i = 0; i < 3; i++) {
+    for (int i = 0; topic_name(broker, i) != NULL; i++) {
         rd_kafka_resp_err_t err =
-            rd_kafka_mock_topic_create(broker->mock, names[i], DEMO_PARTITIONS, 1);
+            rd_kafka_mock_topic_create(broker->mock, topic_name(broker, i), DEMO_PARTITIONS, 1);
         if (err)
-            return fail(broker, "topic %s: %s", names[i], rd_kafka_err2str(err));
+            return fail(broker, "topic %s: %s", topic_name(broker, i), rd_kafka_err2str(err));
     }
     return true;
 }
 
 /* The flights are of 2013: retention by time would delete them at once. The job makes its
- * changelog itself. */
+ * changelogs itself. */
 static bool create_real_topics(demo_broker *broker)
 {
-    const char *const names[] = {broker->source, broker->totals};
-    rd_kafka_NewTopic_t *topics[2];
-    for (int i = 0; i < 2; i++) {
-        topics[i] = rd_kafka_NewTopic_new(names[i], DEMO_PARTITIONS, -1, NULL, 0);
+    rd_kafka_NewTopic_t *topics[DEMO_INPUTS + DEMO_OUTPUTS];
+    for (int i = 0; i < DEMO_INPUTS + DEMO_OUTPUTS; i++) {
+        topics[i] = rd_kafka_NewTopic_new(topic_name(broker, i), DEMO_PARTITIONS, -1, NULL, 0);
         rd_kafka_NewTopic_set_config(topics[i], "retention.ms", "-1");
     }
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(broker->producer, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_operation_timeout(options, REQUEST_MS, NULL, 0);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->producer);
-    rd_kafka_CreateTopics(broker->producer, topics, 2, options, queue);
+    rd_kafka_CreateTopics(broker->producer, topics, DEMO_INPUTS + DEMO_OUTPUTS, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * REQUEST_MS);
     bool ok = event != NULL && rd_kafka_event_error(event) == 0;
     if (!ok)
@@ -229,7 +250,7 @@ static bool create_real_topics(demo_broker *broker)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_NewTopic_destroy_array(topics, 2);
+    rd_kafka_NewTopic_destroy_array(topics, DEMO_INPUTS + DEMO_OUTPUTS);
     return ok;
 }
 
@@ -263,80 +284,131 @@ void demo_broker_close(demo_broker *broker)
 }
 
 /* ---------------------------------------------------------------------------
- * Flights out, totals in
+ * Flights and weather out, results in
  * ------------------------------------------------------------------------- */
 
-bool demo_broker_feed(demo_broker *broker, const demo_flight *flight)
+static bool send_record(demo_broker *broker, int input, const char *key, const char *value,
+                        int64_t timestamp)
 {
-    char value[256];
-    int size = snprintf(value, sizeof value,
-                        "{\"carrier\":\"%s\",\"flight\":%s,\"tailnum\":\"%s\",\"origin\":\"%s\","
-                        "\"dest\":\"%s\",\"distance\":%d,\"dep_delay\":%d}",
-                        flight->carrier, flight->number, flight->tailnum, flight->origin,
-                        flight->destination, (int)flight->distance, (int)flight->delay);
     for (;;) {
         rd_kafka_resp_err_t err = rd_kafka_producev(
-            broker->producer, RD_KAFKA_V_TOPIC(broker->source),
-            RD_KAFKA_V_KEY(flight->tailnum, strlen(flight->tailnum)),
-            RD_KAFKA_V_VALUE(value, (size_t)size), RD_KAFKA_V_TIMESTAMP(flight->scheduled_ms),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+            broker->producer, RD_KAFKA_V_TOPIC(broker->inputs[input]),
+            RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE((void *)value, strlen(value)),
+            RD_KAFKA_V_TIMESTAMP(timestamp), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_END);
         if (err == 0)
             break;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            return fail(broker, "a flight could not be sent: %s", rd_kafka_err2str(err));
+            return fail(broker, "a record could not be sent: %s", rd_kafka_err2str(err));
         rd_kafka_poll(broker->producer, 50);
         if (broker->failure[0] != '\0')
             return false;
     }
+    broker->fed[input]++;
     rd_kafka_poll(broker->producer, 0);
     return broker->failure[0] == '\0';
 }
 
-static bool take_totals(demo_broker *broker, const rd_kafka_message_t *message, demo_aircraft *list,
-                        size_t count)
+bool demo_broker_feed(demo_broker *broker, const demo_flight *flight)
 {
-    int32_t partition = message->partition;
-    if (message->err)
-        return fail(broker, "%s: %s", broker->totals, rd_kafka_message_errstr(message));
-    if (partition < 0 || partition >= DEMO_PARTITIONS)
-        return fail(broker, "%s has a partition %d", broker->totals, (int)partition);
-    if (broker->mock != NULL && message->offset != broker->next[partition])
-        return fail(broker,
-                    "the embedded broker dropped records of %s before they were read "
-                    "(partition %d: offset %" PRId64 " came instead of %" PRId64 ")",
-                    broker->totals, (int)partition, message->offset, broker->next[partition]);
-    broker->next[partition] = message->offset + 1;
+    char value[256], departure[64];
+    snprintf(value, sizeof value,
+             "{\"carrier\":\"%s\",\"flight\":%s,\"tailnum\":\"%s\",\"origin\":\"%s\","
+             "\"dest\":\"%s\",\"distance\":%d,\"dep_delay\":%d}",
+             flight->carrier, flight->number, flight->tailnum, flight->origin, flight->destination,
+             (int)flight->distance, (int)flight->delay);
+    snprintf(departure, sizeof departure, "{\"dep_delay\":%d}", (int)flight->delay);
+    return send_record(broker, DEMO_FLIGHTS, flight->tailnum, value, flight->scheduled_ms) &&
+           send_record(broker, DEMO_DEPARTURES, flight->origin, departure, flight->scheduled_ms);
+}
 
-    demo_aircraft *found = aircraft_find(list, count, message->key, message->key_len);
-    json_t *totals = json_loadb(message->payload, message->len, 0, NULL);
-    json_int_t flights, miles, delay;
-    const char *destination;
-    bool ok = found != NULL && totals != NULL &&
-              json_unpack(totals, "{s:I, s:I, s:I, s:s}", "flights", &flights, "miles", &miles,
-                          "delay_minutes", &delay, "last_destination", &destination) == 0;
-    if (ok) {
-        found->flights = flights;
-        found->miles = miles;
-        found->delay_minutes = delay;
-        snprintf(found->last_destination, sizeof found->last_destination, "%s", destination);
-        broker->updates++;
-    } else {
-        fail(broker, "%s partition %d offset %" PRId64 " is not an aircraft's totals: %.*s",
-             broker->totals, (int)partition, message->offset, (int)message->len,
-             (const char *)message->payload);
-    }
-    json_decref(totals);
+bool demo_broker_feed_weather(demo_broker *broker, const demo_weather *weather)
+{
+    char value[64];
+    snprintf(value, sizeof value, "{\"visibility\":\"%s\"}", weather->visibility);
+    return send_record(broker, DEMO_DEPARTURES, weather->origin, value, weather->time_ms);
+}
+
+bool demo_broker_feed_end(demo_broker *broker, int64_t time_ms)
+{
+    bool ok = true;
+    for (int i = 0; i < DEMO_AIRPORTS && ok; i++)
+        ok = send_record(broker, DEMO_DEPARTURES, results_airport(i), "{\"end\":true}", time_ms);
     return ok;
 }
 
-bool demo_broker_follow(demo_broker *broker, demo_aircraft *list, size_t count, int timeout_ms)
+static bool take_totals(demo_broker *broker, const rd_kafka_message_t *message, json_t *value,
+                        demo_received *received)
+{
+    demo_aircraft *found =
+        aircraft_find(received->totals, received->count, message->key, message->key_len);
+    json_int_t flights, miles, delay;
+    const char *destination;
+    if (found == NULL ||
+        json_unpack(value, "{s:I, s:I, s:I, s:s}", "flights", &flights, "miles", &miles,
+                    "delay_minutes", &delay, "last_destination", &destination) != 0)
+        return false;
+    found->flights = flights;
+    found->miles = miles;
+    found->delay_minutes = delay;
+    snprintf(found->last_destination, sizeof found->last_destination, "%s", destination);
+    broker->updates++;
+    return true;
+}
+
+/* An hour or a visibility of an airport. */
+static bool take_mean(const rd_kafka_message_t *message, json_t *value, demo_received *received)
+{
+    char origin[8];
+    json_int_t start_ms = 0, flights;
+    const char *visibility = NULL;
+    double delay;
+    snprintf(origin, sizeof origin, "%.*s", (int)message->key_len, (const char *)message->key);
+    if (json_unpack(value, "{s?I, s?s, s:I, s:F}", "start_ms", &start_ms, "visibility", &visibility,
+                    "flights", &flights, "mean_delay", &delay) != 0)
+        return false;
+    demo_mean mean = {flights, delay};
+    return visibility != NULL ? results_put_visibility(&received->results, origin, visibility, mean)
+                              : results_put_hour(&received->results, origin, start_ms, mean);
+}
+
+static bool take_record(demo_broker *broker, const rd_kafka_message_t *message,
+                        demo_received *received)
+{
+    if (message->err)
+        return fail(broker, "the job's results: %s", rd_kafka_message_errstr(message));
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    int32_t partition = message->partition;
+    int output = 0;
+    while (output < DEMO_OUTPUTS && strcmp(broker->outputs[output], topic) != 0)
+        output++;
+    if (output == DEMO_OUTPUTS || partition < 0 || partition >= DEMO_PARTITIONS)
+        return fail(broker, "%s has a partition %d", topic, (int)partition);
+    int64_t *next = &broker->next[output][partition];
+    if (broker->mock != NULL && message->offset != *next)
+        return fail(broker,
+                    "the embedded broker dropped records of %s before they were read "
+                    "(partition %d: offset %" PRId64 " came instead of %" PRId64 ")",
+                    topic, (int)partition, message->offset, *next);
+    *next = message->offset + 1;
+    json_t *value = json_loadb(message->payload, message->len, 0, NULL);
+    bool ok =
+        value != NULL && (output == DEMO_TOTALS ? take_totals(broker, message, value, received)
+                                                : take_mean(message, value, received));
+    json_decref(value);
+    return ok ||
+           fail(broker, "%s partition %d offset %" PRId64 " is not as expected: %.*s", topic,
+                (int)partition, message->offset, (int)message->len, (const char *)message->payload);
+}
+
+bool demo_broker_follow(demo_broker *broker, demo_received *received, int timeout_ms)
 {
     rd_kafka_message_t *messages[BATCH];
     rd_kafka_poll(broker->producer, 0);
     ssize_t got = rd_kafka_consume_batch_queue(broker->queue, timeout_ms, messages, BATCH);
     bool ok = broker->failure[0] == '\0';
     for (ssize_t i = 0; i < got; i++) {
-        ok = ok && take_totals(broker, messages[i], list, count);
+        ok = ok && take_record(broker, messages[i], received);
         rd_kafka_message_destroy(messages[i]);
     }
     return ok;
@@ -355,31 +427,39 @@ static bool watermarks(demo_broker *broker, const char *topic, int32_t partition
            fail(broker, "%s partition %d: %s", topic, (int)partition, rd_kafka_err2str(err));
 }
 
-bool demo_broker_drain(demo_broker *broker, demo_aircraft *list, size_t count)
+static bool drain_partition(demo_broker *broker, int output, int32_t partition,
+                            demo_received *received, int64_t deadline)
 {
-    int64_t deadline = screen_now_ms() + 30000;
-    for (int32_t i = 0; i < DEMO_PARTITIONS; i++) {
-        int64_t low, high;
-        if (!watermarks(broker, broker->totals, i, &low, &high))
+    int64_t low, high;
+    if (!watermarks(broker, broker->outputs[output], partition, &low, &high))
+        return false;
+    while (broker->next[output][partition] < high) {
+        if (!demo_broker_follow(broker, received, 100))
             return false;
-        while (broker->next[i] < high) {
-            if (!demo_broker_follow(broker, list, count, 100))
-                return false;
-            if (screen_now_ms() > deadline)
-                return fail(broker, "%s partition %d could not be read to its end", broker->totals,
-                            (int)i);
-        }
+        if (screen_now_ms() > deadline)
+            return fail(broker, "%s partition %d could not be read to its end",
+                        broker->outputs[output], (int)partition);
     }
     return true;
 }
 
-bool demo_broker_ask_committed(demo_broker *broker)
+bool demo_broker_drain(demo_broker *broker, demo_received *received)
+{
+    int64_t deadline = screen_now_ms() + 30000;
+    bool ok = true;
+    for (int i = 0; i < DEMO_OUTPUTS * DEMO_PARTITIONS && ok; i++)
+        ok = drain_partition(broker, i / DEMO_PARTITIONS, i % DEMO_PARTITIONS, received, deadline);
+    return ok;
+}
+
+static bool ask_committed(demo_broker *broker, int input)
 {
     bool ok = true;
     int64_t sum = 0;
+    const char *topic = broker->inputs[input];
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(DEMO_PARTITIONS);
     for (int i = 0; i < DEMO_PARTITIONS; i++)
-        rd_kafka_topic_partition_list_add(list, broker->source, i);
+        rd_kafka_topic_partition_list_add(list, topic, i);
     rd_kafka_resp_err_t err = rd_kafka_committed(broker->consumer, list, REQUEST_MS);
     if (err)
         ok = fail(broker, "committed offsets: %s", rd_kafka_err2str(err));
@@ -388,31 +468,40 @@ bool demo_broker_ask_committed(demo_broker *broker)
         sum += offset;
         if (broker->mock == NULL)
             continue;
-        ok = watermarks(broker, broker->source, i, &low, &high);
+        ok = watermarks(broker, topic, i, &low, &high);
         if (ok && low > offset)
             ok = fail(broker,
-                      "the embedded broker dropped flights before they were processed "
+                      "the embedded broker dropped records of %s before they were processed "
                       "(partition %d starts at %" PRId64 ", committed is %" PRId64 ")",
-                      i, low, offset);
+                      topic, i, low, offset);
     }
     rd_kafka_topic_partition_list_destroy(list);
-    broker->committed = sum;
+    broker->committed[input] = sum;
     return ok;
 }
 
-bool demo_broker_check_changelog(demo_broker *broker, int64_t *records)
+bool demo_broker_ask_committed(demo_broker *broker)
+{
+    return ask_committed(broker, DEMO_FLIGHTS) && ask_committed(broker, DEMO_DEPARTURES);
+}
+
+bool demo_broker_check_changelogs(demo_broker *broker, int64_t *records, int *parts)
 {
     *records = 0;
-    for (int32_t i = 0; i < DEMO_PARTITIONS; i++) {
+    *parts = 0;
+    for (int i = 0; i < DEMO_CHANGELOGS * DEMO_PARTITIONS; i++) {
+        const char *topic = broker->changelogs[i / DEMO_PARTITIONS];
+        int32_t partition = i % DEMO_PARTITIONS;
         int64_t low, high;
-        if (!watermarks(broker, broker->changelog, i, &low, &high))
+        if (!watermarks(broker, topic, partition, &low, &high))
             return false;
         if (broker->mock != NULL && low != 0)
             return fail(broker,
-                        "the embedded broker dropped changelog records (partition %d starts at "
+                        "the embedded broker dropped records of %s (partition %d starts at "
                         "%" PRId64 "): give --broker or --real",
-                        (int)i, low);
+                        topic, (int)partition, low);
         *records += high - low;
+        *parts += high > low;
     }
     return true;
 }

@@ -1,10 +1,11 @@
 /*
- * Reading flights.csv.zst: decompression, CSV, order of departure, totals.
+ * Reading flights.csv.zst and weather.csv.zst: decompression, CSV, order of departure, totals.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "data.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,14 @@
 #include <zstd.h>
 
 enum { TIME_HOUR, MINUTE, DEP_DELAY, CARRIER, FLIGHT, TAILNUM, ORIGIN, DEST, DISTANCE, COLUMNS };
+enum { WEATHER_ORIGIN, WEATHER_TIME_HOUR, WEATHER_VISIBILITY, WEATHER_COLUMNS };
 
-static const char header[] =
+static const char flight_header[] =
     "time_hour,minute,dep_delay,carrier,flight,tailnum,origin,dest,distance";
+static const char weather_header[] = "origin,time_hour,visib";
 
 /* The whole file, decompressed, with a NUL behind it. NULL: failed, and said so. */
-static char *read_text(const char *path, size_t *text_size)
+static char *read_text(const char *path)
 {
     char *packed = NULL, *text = NULL;
     const char *problem = NULL;
@@ -48,7 +51,6 @@ static char *read_text(const char *path, size_t *text_size)
         goto done;
     }
     text[written] = '\0';
-    *text_size = written;
 done:
     fclose(file);
     free(packed);
@@ -61,12 +63,12 @@ done:
 }
 
 /* Cuts a line into its fields in place. The data has no quotes. */
-static bool split(char *line, char *fields[COLUMNS])
+static bool split(char *line, char **fields, int columns)
 {
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < columns; i++) {
         fields[i] = line;
         char *comma = strchr(line, ',');
-        if ((comma == NULL) != (i == COLUMNS - 1))
+        if ((comma == NULL) != (i == columns - 1))
             return false;
         if (comma != NULL) {
             *comma = '\0';
@@ -76,13 +78,25 @@ static bool split(char *line, char *fields[COLUMNS])
     return true;
 }
 
-static bool parse_flight(char *fields[COLUMNS], int32_t row, demo_flight *out)
+static bool parse_hour(const char *text, int64_t *ms)
 {
     struct tm tm = {0};
-    const char *end = strptime(fields[TIME_HOUR], "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (end == NULL || *end != '\0')
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    *ms = end != NULL ? (int64_t)timegm(&tm) * 1000 : 0;
+    return end != NULL && *end == '\0';
+}
+
+/* One row of a file. False: it has no valid time. */
+typedef bool (*take_row_fn)(flight_data *data, char **fields, int32_t row);
+
+static bool take_flight(flight_data *data, char **fields, int32_t row)
+{
+    if (fields[DEP_DELAY][0] == '\0' || fields[TAILNUM][0] == '\0')
+        return true;
+    demo_flight *out = &data->flights[data->count++];
+    if (!parse_hour(fields[TIME_HOUR], &out->scheduled_ms))
         return false;
-    out->scheduled_ms = ((int64_t)timegm(&tm) + 60 * atoi(fields[MINUTE])) * 1000;
+    out->scheduled_ms += (int64_t)60000 * atoi(fields[MINUTE]);
     out->delay = atoi(fields[DEP_DELAY]);
     out->departed_ms = out->scheduled_ms + (int64_t)out->delay * 60000;
     out->row = row;
@@ -95,38 +109,44 @@ static bool parse_flight(char *fields[COLUMNS], int32_t row, demo_flight *out)
     return true;
 }
 
-static bool parse_text(const char *path, flight_data *data, size_t text_size)
+static bool take_weather(flight_data *data, char **fields, int32_t row)
 {
-    char *line = data->text, *end = line + text_size;
-    size_t capacity = 0;
+    (void)row;
+    demo_weather *out = &data->weather[data->weather_count++];
+    out->origin = fields[WEATHER_ORIGIN];
+    out->visibility = fields[WEATHER_VISIBILITY];
+    return parse_hour(fields[WEATHER_TIME_HOUR], &out->time_ms);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+    for (; *text != '\0'; text++)
+        lines += *text == '\n';
+    return lines + 1;
+}
+
+static bool parse_text(const char *path, char *text, const char *header, int columns,
+                       flight_data *data, take_row_fn take_row)
+{
+    char *fields[COLUMNS], *end = text + strlen(text);
     int32_t row = -1; /* the header */
-    while (line < end) {
+    for (char *line = text; line < end; row++) {
         char *newline = memchr(line, '\n', (size_t)(end - line));
         char *next = newline != NULL ? newline + 1 : end;
         if (newline != NULL)
             *newline = '\0';
-        char *fields[COLUMNS];
-        if (row < 0 ? strcmp(line, header) != 0 : !split(line, fields)) {
+        if (row < 0 ? strcmp(line, header) != 0 : !split(line, fields, columns)) {
             fprintf(stderr, "%s: line %d is not as expected\n", path, (int)row + 2);
             return false;
         }
-        if (row >= 0 && fields[DEP_DELAY][0] != '\0' && fields[TAILNUM][0] != '\0') {
-            if (data->count == capacity) {
-                capacity = capacity ? capacity * 2 : 1 << 16;
-                demo_flight *grown = realloc(data->flights, capacity * sizeof *grown);
-                if (grown == NULL)
-                    return false;
-                data->flights = grown;
-            }
-            if (!parse_flight(fields, row, &data->flights[data->count++])) {
-                fprintf(stderr, "%s: line %d has no valid time\n", path, (int)row + 2);
-                return false;
-            }
+        if (row >= 0 && !take_row(data, fields, row)) {
+            fprintf(stderr, "%s: line %d has no valid time\n", path, (int)row + 2);
+            return false;
         }
-        row++;
         line = next;
     }
-    return data->count > 0;
+    return true;
 }
 
 static int by_departure(const void *left, const void *right)
@@ -168,29 +188,69 @@ static bool sum_up(flight_data *data)
     return true;
 }
 
+static int by_airport(const void *left, const void *right)
+{
+    const demo_weather *a = left, *b = right;
+    int order = strcmp(a->origin, b->origin);
+    return order != 0 ? order : (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
+}
+
+static int by_time(const void *left, const void *right)
+{
+    const demo_weather *a = left, *b = right;
+    if (a->time_ms != b->time_ms)
+        return a->time_ms < b->time_ms ? -1 : 1;
+    return strcmp(a->origin, b->origin);
+}
+
+static bool load_flights(const char *path, flight_data *data)
+{
+    if ((data->text = read_text(path)) == NULL)
+        return false;
+    data->flights = calloc(count_lines(data->text), sizeof *data->flights);
+    if (data->flights == NULL ||
+        !parse_text(path, data->text, flight_header, COLUMNS, data, take_flight) ||
+        data->count == 0)
+        return false;
+    qsort(data->flights, data->count, sizeof *data->flights, by_departure);
+    return true;
+}
+
+static bool load_weather(const char *flights_path, flight_data *data)
+{
+    char path[PATH_MAX];
+    const char *slash = strrchr(flights_path, '/');
+    snprintf(path, sizeof path, "%.*sweather.csv.zst",
+             slash != NULL ? (int)(slash + 1 - flights_path) : 0, flights_path);
+    if ((data->weather_text = read_text(path)) == NULL)
+        return false;
+    size_t lines = count_lines(data->weather_text);
+    data->weather = calloc(lines, sizeof *data->weather);
+    data->weather_by_time = calloc(lines, sizeof *data->weather);
+    if (data->weather == NULL || data->weather_by_time == NULL ||
+        !parse_text(path, data->weather_text, weather_header, WEATHER_COLUMNS, data, take_weather))
+        return false;
+    memcpy(data->weather_by_time, data->weather, data->weather_count * sizeof *data->weather);
+    qsort(data->weather, data->weather_count, sizeof *data->weather, by_airport);
+    qsort(data->weather_by_time, data->weather_count, sizeof *data->weather, by_time);
+    return true;
+}
+
 bool flight_data_load(const char *path, flight_data *data)
 {
     *data = (flight_data){0};
-    size_t text_size = 0;
-    data->text = read_text(path, &text_size);
-    if (data->text == NULL)
-        return false;
-    if (!parse_text(path, data, text_size)) {
-        flight_data_free(data);
-        return false;
-    }
-    qsort(data->flights, data->count, sizeof *data->flights, by_departure);
-    if (!sum_up(data)) {
-        fprintf(stderr, "%s: out of memory\n", path);
-        flight_data_free(data);
-        return false;
-    }
-    return true;
+    if (load_flights(path, data) && load_weather(path, data) && sum_up(data))
+        return true;
+    flight_data_free(data);
+    return false;
 }
 
 void flight_data_free(flight_data *data)
 {
     free(data->aircraft);
+    free(data->weather_by_time);
+    free(data->weather);
+    free(data->weather_text);
     free(data->flights);
     free(data->text);
     *data = (flight_data){0};

@@ -1,6 +1,6 @@
 /*
- * The flights of the data set, in the order in which they took off, and the totals of each
- * aircraft that a correct job must come to.
+ * The flights of the data set, in the order in which they took off, the weather at their
+ * airports, and the totals of each aircraft that a correct job must come to.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,6 +24,12 @@ typedef struct demo_flight {
     const char *destination;
 } demo_flight;
 
+typedef struct demo_weather {
+    int64_t time_ms; /* of the observation */
+    const char *origin;
+    const char *visibility; /* miles, as text */
+} demo_weather;
+
 typedef struct demo_aircraft {
     const char *tailnum;
     int64_t flights;
@@ -33,15 +39,19 @@ typedef struct demo_aircraft {
 } demo_aircraft;
 
 typedef struct flight_data {
-    char *text;
+    char *text; /* of the flights */
     demo_flight *flights;
     size_t count;
+    char *weather_text;
+    demo_weather *weather; /* sorted by airport, then by time */
+    demo_weather *weather_by_time;
+    size_t weather_count;
     demo_aircraft *aircraft; /* sorted by tail number, with the totals of all flights */
     size_t aircraft_count;
 } flight_data;
 
-/* Reads a file that make_data.py wrote; flights without departure or tail number are left
- * out. On failure an error is printed and false returned. */
+/* Reads a file that make_data.py wrote, and weather.csv.zst beside it; flights without
+ * departure or tail number are left out. On failure an error is printed and false returned. */
 bool flight_data_load(const char *path, flight_data *data);
 void flight_data_free(flight_data *data);
 

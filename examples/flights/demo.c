@@ -20,18 +20,23 @@
 
 #include "broker.h"
 #include "data.h"
+#include "report.h"
 #include "screen.h"
 #include "worker.h"
 
 #define AHEAD_OF_TOTALS    30000 /* flights sent, but not yet in the totals */
 #define AHEAD_OF_COMMITTED 60000 /* … not yet committed: 5 MiB a partition hold 100,000 */
 #define FEED_STEP          500
-#define ASK_MS             100
-#define LOSS               2000 /* flights that the kill is to take away */
-#define LOSS_WAIT_MS       3000
-#define STALL_MS           60000
-#define STOP_MS            30000
-#define AFTER_RESTART      2000 /* flights that show that the job is back */
+/* The weather comes before the flights that look it up: none left an hour early. */
+#define WEATHER_AHEAD_MS INT64_C(3600000)
+/* Every hour is over by then. */
+#define END_AFTER_MS  (INT64_C(7) * 24 * 3600000)
+#define ASK_MS        100
+#define LOSS          2000 /* flights that the kill is to take away */
+#define LOSS_WAIT_MS  3000
+#define STALL_MS      60000
+#define STOP_MS       30000
+#define AFTER_RESTART 2000 /* flights that show that the job is back */
 
 typedef struct demo_run {
     /* options */
@@ -45,14 +50,15 @@ typedef struct demo_run {
     bool crash;
 
     flight_data data;
-    demo_aircraft *totals; /* as the job sent them, in the order of data.aircraft */
+    demo_received received; /* as the job sent it; totals in the order of data.aircraft */
     demo_broker broker;
     demo_worker worker;
     char folder[PATH_MAX]; /* of the state; removed at the end */
     char state[PATH_MAX];  /* its folder or URL */
     char log[PATH_MAX];
     char job[PATH_MAX]; /* room for a job path beside this program */
-    size_t fed;
+    size_t fed;         /* flights */
+    size_t weather_fed; /* observations */
     int64_t asked_ms;
 } demo_run;
 
@@ -171,8 +177,30 @@ static int64_t processed(const demo_run *run)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < run->data.aircraft_count; i++)
-        sum += run->totals[i].flights;
+        sum += run->received.totals[i].flights;
     return sum;
+}
+
+/* Records that were sent, but not yet committed, of the input that has more of them. */
+static int64_t ahead_of_committed(const demo_broker *broker)
+{
+    int64_t flights = broker->fed[DEMO_FLIGHTS] - broker->committed[DEMO_FLIGHTS];
+    int64_t departures = broker->fed[DEMO_DEPARTURES] - broker->committed[DEMO_DEPARTURES];
+    return flights > departures ? flights : departures;
+}
+
+/* A flight, and before it the weather up to its time. */
+static bool feed_flight(demo_run *run, const demo_flight *flight)
+{
+    bool ok = true;
+    while (ok && run->weather_fed < run->data.weather_count) {
+        const demo_weather *next = &run->data.weather_by_time[run->weather_fed];
+        if (next->time_ms - WEATHER_AHEAD_MS > flight->departed_ms)
+            break;
+        ok = demo_broker_feed_weather(&run->broker, next);
+        run->weather_fed++;
+    }
+    return ok && demo_broker_feed(&run->broker, flight);
 }
 
 /* One round of feeding and following. *busy [out]: something was fed. */
@@ -200,14 +228,14 @@ static bool turn(demo_run *run, size_t feed_limit, int64_t done, bool *busy)
     for (int i = 0; i < FEED_STEP && run->fed < feed_limit; i++) {
         int64_t fed = (int64_t)run->fed;
         if (fed - done >= AHEAD_OF_TOTALS ||
-            (broker->mock != NULL && fed - broker->committed >= AHEAD_OF_COMMITTED))
+            (broker->mock != NULL && ahead_of_committed(broker) >= AHEAD_OF_COMMITTED))
             break;
-        if (!demo_broker_feed(broker, &run->data.flights[run->fed]))
+        if (!feed_flight(run, &run->data.flights[run->fed]))
             return false;
         run->fed++;
         *busy = true;
     }
-    return demo_broker_follow(broker, run->totals, run->data.aircraft_count, *busy ? 0 : 20);
+    return demo_broker_follow(broker, &run->received, *busy ? 0 : 20);
 }
 
 /* Feeds up to `feed_limit` flights and goes on until the totals hold `goal` flights, the
@@ -220,7 +248,7 @@ static bool run_until(demo_run *run, size_t feed_limit, int64_t goal, int64_t co
     int64_t moved_ms = screen_now_ms(), last = -1;
     for (;;) {
         int64_t done = processed(run);
-        if (done >= goal && run->broker.committed >= committed &&
+        if (done >= goal && run->broker.committed[DEMO_FLIGHTS] >= committed &&
             run->worker.recovered >= recovered)
             return true;
         if (done != last)
@@ -230,7 +258,7 @@ static bool run_until(demo_run *run, size_t feed_limit, int64_t goal, int64_t co
             screen_error("nothing has moved for %d s: %s of %s flights sent, %s in the totals, "
                          "%s committed",
                          STALL_MS / 1000, screen_number((int64_t)run->fed), screen_number(total),
-                         screen_number(done), screen_number(run->broker.committed));
+                         screen_number(done), screen_number(run->broker.committed[DEMO_FLIGHTS]));
             return false;
         }
         bool busy;
@@ -254,8 +282,12 @@ static bool tell_start(demo_run *run)
     if (!demo_broker_open(&run->broker, run->broker_address))
         return false;
     screen_note("%s broker at %s", run->broker.mock ? "embedded" : "Kafka", run->broker.address);
-    screen_note("topic %s, %d partitions ─► job ─► topic %s", run->broker.source, DEMO_PARTITIONS,
-                run->broker.totals);
+    for (int i = 0; i < DEMO_INPUTS; i++)
+        screen_note("topic %s, %d partitions ─► job ─► topic %s", run->broker.inputs[i],
+                    DEMO_PARTITIONS,
+                    run->broker.outputs[i == DEMO_FLIGHTS ? DEMO_TOTALS : DEMO_BY_HOUR]);
+    screen_note("                                      and topic %s",
+                run->broker.outputs[DEMO_BY_VISIBILITY]);
     return start_worker(run);
 }
 
@@ -285,7 +317,8 @@ static bool wait_for_loss(demo_run *run)
         if (!turn(run, run->data.count, processed(run), &busy) ||
             !demo_broker_ask_committed(&run->broker))
             return false;
-    } while (processed(run) - run->broker.committed < LOSS && screen_now_ms() < deadline);
+    } while (processed(run) - run->broker.committed[DEMO_FLIGHTS] < LOSS &&
+             screen_now_ms() < deadline);
     return true;
 }
 
@@ -295,10 +328,10 @@ static bool kill_halfway(demo_run *run)
     if (!run_until(run, run->data.count, (int64_t)half, 0, 0) || !wait_for_loss(run))
         return false;
     worker_kill(&run->worker);
-    if (!demo_broker_drain(&run->broker, run->totals, run->data.aircraft_count) ||
+    if (!demo_broker_drain(&run->broker, &run->received) ||
         !demo_broker_ask_committed(&run->broker))
         return false;
-    int64_t done = processed(run), committed = run->broker.committed;
+    int64_t done = processed(run), committed = run->broker.committed[DEMO_FLIGHTS];
     screen_step("Halfway: the worker was killed (SIGKILL); nothing is deleted");
     screen_note("%s flights were in the totals, the last checkpoint stands at %s",
                 screen_number(done), screen_number(committed));
@@ -321,23 +354,24 @@ static bool delete_state(demo_run *run)
 {
     size_t limit = run->data.count / 4 * 3;
     int64_t records;
+    int parts;
     if (!run_until(run, limit, (int64_t)limit, (int64_t)limit, 0))
         return false;
     screen_step("Three quarters: the worker is stopped (SIGTERM) and its local state deleted");
     if (!worker_stop(&run->worker, STOP_MS) ||
-        !demo_broker_check_changelog(&run->broker, &records) || !remove_folder(run->state))
+        !demo_broker_check_changelogs(&run->broker, &records, &parts) || !remove_folder(run->state))
         return false;
     if (removed_files > 0)
         screen_note("deleted: %s files, %s KiB", screen_number(removed_files),
                     screen_number(removed_bytes / 1024));
     else
         screen_note("nothing to delete: this backend keeps nothing on disk");
-    screen_note("left: the changelog with %s records", screen_number(records));
+    screen_note("left: the changelogs with %s records", screen_number(records));
     if (!start_worker(run))
         return false;
     int64_t start_ms = screen_now_ms();
     /* Nothing is fed meanwhile: what follows counts on from the rebuilt state alone. */
-    if (!run_until(run, limit, 0, 0, DEMO_PARTITIONS))
+    if (!run_until(run, limit, 0, 0, parts))
         return false;
     screen_good("state rebuilt from the changelog, %.1f s after the start of the process",
                 (double)(screen_now_ms() - start_ms) / 1000);
@@ -360,13 +394,15 @@ static bool lose_machine_and_bucket(demo_run *run)
 {
     size_t limit = run->data.count / 4 * 3;
     int64_t records, from_bucket_ms, from_changelog_ms, read;
+    int parts;
     if (!run_until(run, limit, (int64_t)limit, (int64_t)limit, 0))
         return false;
     worker_kill(&run->worker);
     screen_step("Three quarters: the worker was killed (SIGKILL), its local disk is wiped");
-    if (!demo_broker_check_changelog(&run->broker, &records) || !remove_folder(run->folder))
+    if (!demo_broker_check_changelogs(&run->broker, &records, &parts) ||
+        !remove_folder(run->folder))
         return false;
-    screen_note("deleted: %s files; left: the bucket, and the changelog with %s records",
+    screen_note("deleted: %s files; left: the bucket, and the changelogs with %s records",
                 screen_number(removed_files), screen_number(records));
     if (!time_restart(run, &from_bucket_ms))
         return false;
@@ -386,21 +422,43 @@ static bool lose_machine_and_bucket(demo_run *run)
     return true;
 }
 
+/* All flights are in the totals: the departures are told that this was it, and waited for. */
+static bool end_departures(demo_run *run)
+{
+    const demo_broker *broker = &run->broker;
+    int64_t deadline = screen_now_ms() + STALL_MS;
+    if (!demo_broker_feed_end(&run->broker,
+                              run->data.flights[run->data.count - 1].departed_ms + END_AFTER_MS))
+        return false;
+    while (broker->committed[DEMO_DEPARTURES] < broker->fed[DEMO_DEPARTURES]) {
+        bool busy;
+        if (!turn(run, run->data.count, processed(run), &busy))
+            return false;
+        if (screen_now_ms() > deadline) {
+            screen_error("%s of %s records of the departures are committed, and no more",
+                         screen_number(broker->committed[DEMO_DEPARTURES]),
+                         screen_number(broker->fed[DEMO_DEPARTURES]));
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool finish(demo_run *run)
 {
     int64_t total = (int64_t)run->data.count, records;
-    if (!run_until(run, run->data.count, total, total, 0))
+    int parts;
+    if (!run_until(run, run->data.count, total, total, 0) || !end_departures(run))
         return false;
     screen_progress(total, total, run->data.flights[total - 1].departed_ms);
     screen_step("All flights are in: the worker is stopped");
-    if (!worker_stop(&run->worker, STOP_MS) ||
-        !demo_broker_drain(&run->broker, run->totals, run->data.aircraft_count) ||
+    if (!worker_stop(&run->worker, STOP_MS) || !demo_broker_drain(&run->broker, &run->received) ||
         !demo_broker_ask_committed(&run->broker) ||
-        !demo_broker_check_changelog(&run->broker, &records))
+        !demo_broker_check_changelogs(&run->broker, &records, &parts))
         return false;
-    if (run->broker.committed != total) {
-        screen_error("%s flights are committed instead of %s", screen_number(run->broker.committed),
-                     screen_number(total));
+    if (run->broker.committed[DEMO_FLIGHTS] != total) {
+        screen_error("%s flights are committed instead of %s",
+                     screen_number(run->broker.committed[DEMO_FLIGHTS]), screen_number(total));
         return false;
     }
     int64_t again = run->broker.updates - total;
@@ -408,81 +466,6 @@ static bool finish(demo_run *run)
                 screen_number(total),
                 again > 0 ? ": those after the last checkpoint before the kill came twice" : "");
     return true;
-}
-
-/* ---------------------------------------------------------------------------
- * Results
- * ------------------------------------------------------------------------- */
-
-static bool check_totals(const demo_run *run)
-{
-    int wrong = 0;
-    for (size_t i = 0; i < run->data.aircraft_count; i++) {
-        const demo_aircraft *expected = &run->data.aircraft[i], *got = &run->totals[i];
-        if (got->flights == expected->flights && got->miles == expected->miles &&
-            got->delay_minutes == expected->delay_minutes &&
-            strcmp(got->last_destination, expected->last_destination) == 0)
-            continue;
-        if (wrong++ < 5)
-            screen_error("%s: %" PRId64 " flights, %" PRId64 " miles, %" PRId64
-                         " minutes, last to %s; expected %" PRId64 ", %" PRId64 ", %" PRId64 ", %s",
-                         got->tailnum, got->flights, got->miles, got->delay_minutes,
-                         got->last_destination, expected->flights, expected->miles,
-                         expected->delay_minutes, expected->last_destination);
-    }
-    if (wrong > 0)
-        screen_error("the totals of %d aircraft are wrong", wrong);
-    else
-        screen_good("the totals of all %s aircraft are those of the data",
-                    screen_number((int64_t)run->data.aircraft_count));
-    return wrong == 0;
-}
-
-static bool write_csv(const demo_run *run)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/aircraft.csv", run->out);
-    FILE *file = fopen(path, "w");
-    bool ok = file != NULL && fputs("tailnum,flights,miles,delay_minutes\n", file) >= 0;
-    for (size_t i = 0; ok && i < run->data.aircraft_count; i++) {
-        const demo_aircraft *a = &run->totals[i];
-        ok = fprintf(file, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 "\n", a->tailnum, a->flights,
-                     a->miles, a->delay_minutes) > 0;
-    }
-    if (file != NULL && fclose(file) != 0)
-        ok = false;
-    if (!ok)
-        screen_error("%s: %s", path, strerror(errno));
-    else
-        screen_good("%s written", path);
-    return ok;
-}
-
-static int by_miles(const void *left, const void *right)
-{
-    const demo_aircraft *const *a = left, *const *b = right;
-    if ((*a)->miles != (*b)->miles)
-        return (*a)->miles > (*b)->miles ? -1 : 1;
-    return strcmp((*a)->tailnum, (*b)->tailnum);
-}
-
-static void print_top_ten(const demo_run *run)
-{
-    size_t count = run->data.aircraft_count;
-    const demo_aircraft **sorted = malloc(count * sizeof *sorted);
-    if (sorted == NULL)
-        return;
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &run->totals[i];
-    qsort(sorted, count, sizeof *sorted, by_miles);
-    screen_step("The ten aircraft with the most miles");
-    printf("\n      aircraft   flights       miles   hours late   last seen leaving for\n");
-    for (size_t i = 0; i < 10 && i < count; i++)
-        printf("  %2zu  %-8s   %7s   %9s   %10s   %s\n", i + 1, sorted[i]->tailnum,
-               screen_number(sorted[i]->flights), screen_number(sorted[i]->miles),
-               screen_number(sorted[i]->delay_minutes / 60), sorted[i]->last_destination);
-    printf("\n");
-    free(sorted);
 }
 
 static bool play(demo_run *run)
@@ -495,10 +478,10 @@ static bool play(demo_run *run)
         return false;
     if (!finish(run))
         return false;
-    bool right = check_totals(run);
-    if (!write_csv(run) || !right)
+    bool right = report_check(&run->data, &run->received);
+    if (!report_write(&run->received, run->out) || !right)
         return false;
-    print_top_ten(run);
+    report_print(&run->received);
     if (run->bucket != NULL)
         screen_note("what is left of the state is below %s%s", run->bucket,
                     strrchr(run->folder, '/'));
@@ -518,7 +501,7 @@ static const char usage[] =
     "  --broker HOST:PORT  a Kafka broker instead of the embedded one\n"
     "  --no-crash          neither kill the job nor delete its state\n"
     "  --workers N         threads of the job (default: 1)\n"
-    "  --out DIR           where aircraft.csv and worker.log go (default: .)\n"
+    "  --out DIR           where the results and worker.log go (default: .)\n"
     "  --data FILE         flights.csv.zst (default: that of the source tree)\n"
     "  --job FILE          the job (default: flights, beside this program)\n";
 
@@ -585,10 +568,11 @@ int main(int argc, char **argv)
     bool ok = parse_options(argc, argv, &run) && make_folders(&run) &&
               flight_data_load(run.data_path, &run.data);
     if (ok) {
-        run.totals = calloc(run.data.aircraft_count, sizeof *run.totals);
-        ok = run.totals != NULL;
+        run.received.count = run.data.aircraft_count;
+        run.received.totals = calloc(run.received.count, sizeof *run.received.totals);
+        ok = run.received.totals != NULL;
         for (size_t i = 0; ok && i < run.data.aircraft_count; i++)
-            run.totals[i].tailnum = run.data.aircraft[i].tailnum;
+            run.received.totals[i].tailnum = run.data.aircraft[i].tailnum;
         ok = ok && play(&run);
         worker_kill(&run.worker);
         if (!ok)
@@ -597,7 +581,7 @@ int main(int argc, char **argv)
     }
     if (run.folder[0] != '\0')
         remove_folder(run.folder);
-    free(run.totals);
+    free(run.received.totals);
     flight_data_free(&run.data);
     return ok ? 0 : 1;
 }

@@ -1,7 +1,8 @@
 /*
  * flights: totals for each aircraft. Reads departures from the topic "flights" (key: tail
  * number, value: JSON), keeps for each aircraft its flights, miles, minutes of delay and
- * last destination, and sends every change to the topic "aircraft-totals".
+ * last destination, and sends every change to the topic "aircraft-totals". What the same
+ * flights say about the airports is in departures.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
+
+#include "departures.h"
 
 #define MAX_PROPERTIES 16
 
@@ -31,7 +34,6 @@ static weir_status add_flight(weir_context *context, weir_state *state, const we
     json_int_t distance, delay;
     const char *destination;
     int64_t flights, miles, delay_minutes;
-
     json_error_t json_err;
     json_t *flight = json_loadb(record->value.data, record->value.size, 0, &json_err);
     if (flight == NULL || json_unpack_ex(flight, &json_err, 0, "{s:I, s:I, s:s}", "distance",
@@ -43,7 +45,6 @@ static weir_status add_flight(weir_context *context, weir_state *state, const we
         (status = weir_state_get_int(state, "miles", 0, &miles, err)) ||
         (status = weir_state_get_int(state, "delay_minutes", 0, &delay_minutes, err)))
         goto done;
-
     flights += 1;
     miles += distance;
     delay_minutes += delay;
@@ -78,9 +79,9 @@ static void print_recovery(const weir_recovery_progress *progress, void *arg)
     (void)arg;
     if (progress->position < progress->end)
         return;
-    printf("recovered partition %" PRId32 ": %" PRId64 " changelog records applied, %" PRId64
+    printf("recovered %s partition %" PRId32 ": %" PRId64 " changelog records applied, %" PRId64
            " skipped\n",
-           progress->partition, progress->applied, progress->skipped);
+           progress->store, progress->partition, progress->applied, progress->skipped);
     fflush(stdout);
 }
 
@@ -97,24 +98,23 @@ static weir_status run(const job_config *config, weir_error *err)
 
     weir_topic_config source, output;
     weir_topic_config_init(&source);
-    source.name = source_name;
-    source.partitions = 4;
     weir_topic_config_init(&output);
+    source.name = source_name;
     output.name = output_name;
-    output.partitions = 4;
+    source.partitions = output.partitions = 4;
 
     weir_stream *flights = weir_stream_source(app, &source, err);
     weir_stream *totals =
         flights ? weir_stream_apply_stateful(flights, NULL, add_flight, NULL, err) : NULL;
     if (totals == NULL || weir_stream_to(totals, &output, err) == NULL)
         status = err->status;
-    else
+    else if ((status = departures_add(app, config->prefix, err)) == WEIR_OK)
         status = weir_app_run(app, err);
 
     weir_app_stats stats = {.struct_size = sizeof stats};
     weir_app_get_stats(app, &stats);
     if (status == WEIR_OK)
-        printf("stopped after %" PRIu64 " flights and %" PRIu64 " checkpoints\n", stats.records,
+        printf("stopped after %" PRIu64 " records and %" PRIu64 " checkpoints\n", stats.records,
                stats.checkpoints);
     weir_app_free(app);
     return status;

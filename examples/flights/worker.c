@@ -62,10 +62,9 @@ bool worker_start(demo_worker *worker, char *const *argv, const char *log_path)
 
 static void show_line(demo_worker *worker)
 {
-    int partition;
     int64_t applied;
     worker->line[worker->line_size] = '\0';
-    if (sscanf(worker->line, "recovered partition %d: %" SCNd64, &partition, &applied) == 2) {
+    if (sscanf(worker->line, "recovered %*s partition %*d: %" SCNd64, &applied) == 1) {
         worker->recovered++;
         worker->applied += applied;
     }
