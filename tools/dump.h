@@ -12,7 +12,7 @@
 
 #include "digest.h"
 
-#define DUMP_MAGIC    "weirdump"
+#define DUMP_MAGIC    "weirdump" /* without its NUL */
 #define DUMP_VERSION  1u
 #define DUMP_NAME_MAX 4096u /* of a database's path, of a family's name */
 

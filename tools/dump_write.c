@@ -103,7 +103,8 @@ weir_status dump_writer_new(FILE *out, dump_writer **writer, weir_error *err)
         dump_writer_free(made);
         return no_memory(err);
     }
-    memcpy(head, DUMP_MAGIC, 8);
+    for (size_t i = 0; i < sizeof DUMP_MAGIC - 1; i++)
+        head[i] = (uint8_t)DUMP_MAGIC[i];
     bytes_put32(head + 8, DUMP_VERSION);
     weir_status status = put(made, head, sizeof head, err);
     if (status == WEIR_OK)

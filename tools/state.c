@@ -88,8 +88,8 @@ typedef enum option_type {
 
 typedef struct option {
     unsigned of; /* subcommands */
-    const char *name;
     option_type type;
+    const char *name;
     size_t offset;
     const char *value;
     const char *help;
@@ -98,33 +98,33 @@ typedef struct option {
 #define AT(member) offsetof(state_request, member)
 
 static const option options[] = {
-    {MIGRATE, "--from", TYPE_TEXT, AT(from), "LOCATION", "what is copied"},
-    {MIGRATE, "--to", TYPE_TEXT, AT(to), "LOCATION", "where it goes, with the backend in front"},
-    {GET | FILTERS | DIFF, "--cf", TYPE_TEXT, AT(family), "NAME",
+    {MIGRATE, TYPE_TEXT, "--from", AT(from), "LOCATION", "what is copied"},
+    {MIGRATE, TYPE_TEXT, "--to", AT(to), "LOCATION", "where it goes, with the backend in front"},
+    {GET | FILTERS | DIFF, TYPE_TEXT, "--cf", AT(family), "NAME",
      "the column family; all: every one. Default: default (diff: all)"},
-    {FILTERS, "--prefix", TYPE_BYTES, AT(prefix), "BYTES", "stored keys that begin so"},
-    {FILTERS, "--key", TYPE_BYTES, AT(key), "BYTES",
+    {FILTERS, TYPE_BYTES, "--prefix", AT(prefix), "BYTES", "stored keys that begin so"},
+    {FILTERS, TYPE_BYTES, "--key", AT(key), "BYTES",
      "rows of this record key: the key itself, KEY|…, its windows, its times"},
-    {FILTERS, "--from", TYPE_BYTES, AT(lower), "BYTES", "the first stored key, inclusive"},
-    {FILTERS, "--to", TYPE_BYTES, AT(upper), "BYTES", "the last stored key, exclusive"},
-    {FILTERS | GET, "--since", TYPE_TIME, AT(since), "TIME",
-     "windows that start, values of, or expiries at this time or later"},
-    {FILTERS | GET, "--until", TYPE_TIME, AT(until), "TIME", "… and before this one"},
-    {SCAN | GET | DIFF, "--limit", TYPE_NUMBER, AT(limit), "N", "at most so many rows"},
-    {SCAN | GET, "--reverse", TYPE_FLAG, AT(reverse), NULL, "from the last key to the first"},
-    {GET | FILTERS | VERIFY | DIFF | INFO, "--as", TYPE_KIND, AT(kind), "KIND",
+    {FILTERS, TYPE_BYTES, "--from", AT(lower), "BYTES", "the first stored key, inclusive"},
+    {FILTERS, TYPE_BYTES, "--to", AT(upper), "BYTES", "the last stored key, exclusive"},
+    {FILTERS | GET, TYPE_TIME, "--since", AT(since), "TIME",
+     "rows whose window starts, whose time or whose expiry is at TIME or later"},
+    {FILTERS | GET, TYPE_TIME, "--until", AT(until), "TIME", "… and before TIME"},
+    {SCAN | GET | DIFF, TYPE_NUMBER, "--limit", AT(limit), "N", "at most so many rows"},
+    {SCAN | GET, TYPE_FLAG, "--reverse", AT(reverse), NULL, "from the last key to the first"},
+    {GET | FILTERS | VERIFY | DIFF | INFO, TYPE_KIND, "--as", AT(kind), "KIND",
      "plain, ttl, windowed or timestamped. Default: by what the database holds"},
-    {GET | SCAN | DIFF, "--raw", TYPE_RAW, AT(output), NULL, "as stored, without meaning"},
-    {GET | SCAN | DIFF, "--hex", TYPE_HEX, AT(output), NULL, "as stored, in hexadecimal"},
-    {GET | SCAN | INFO | COUNT | VERIFY, "--json", TYPE_JSON, AT(output), NULL,
+    {GET | SCAN | DIFF, TYPE_RAW, "--raw", AT(output), NULL, "as stored, without meaning"},
+    {GET | SCAN | DIFF, TYPE_HEX, "--hex", AT(output), NULL, "as stored, in hexadecimal"},
+    {GET | SCAN | INFO | COUNT | VERIFY, TYPE_JSON, "--json", AT(output), NULL,
      "one JSON object a line"},
-    {MIGRATE, "--keep", TYPE_FLAG, AT(keep), NULL,
+    {MIGRATE, TYPE_FLAG, "--keep", AT(keep), NULL,
      "same folder: keep what was there in LOCATION.weir-old"},
-    {VERIFY | DUMP | LOAD | MIGRATE, "--progress", TYPE_FLAG, AT(progress), NULL,
+    {VERIFY | DUMP | LOAD | MIGRATE, TYPE_FLAG, "--progress", AT(progress), NULL,
      "tell it on stderr; by default if that is a terminal"},
-    {LOOKS | LOAD | MIGRATE, "--option", TYPE_PAIR, 0, "KEY=VALUE",
-     "an option of the backend (migrate: of the target's)"},
-    {MIGRATE, "--from-option", TYPE_FROM_PAIR, 0, "KEY=VALUE", "an option of the source's backend"},
+    {LOOKS | LOAD, TYPE_PAIR, "--option", 0, "KEY=VALUE", "an option of the backend"},
+    {MIGRATE, TYPE_PAIR, "--option", 0, "KEY=VALUE", "an option of the target's backend"},
+    {MIGRATE, TYPE_FROM_PAIR, "--from-option", 0, "KEY=VALUE", "an option of the source's backend"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 

@@ -121,9 +121,9 @@ typedef struct state_list {
 } state_list;
 
 /* TOOL_FAILED, and told, if there is none. */
-int state_list_find(const state_location *location, state_list *list);
+int state_list_find(const state_location *location, const weir_option *options, state_list *list);
 /* The same below a folder, where there may be none. */
-int state_list_look(const char *folder, state_list *list);
+int state_list_look(const char *root, state_list *list);
 /* NULL: none of that name. */
 const state_found *state_list_name(const state_list *list, const char *name);
 void state_list_release(state_list *list);
@@ -180,6 +180,7 @@ typedef enum state_value_kind {
     STATE_VALUE_BYTES = 0, /* JSON, text or anything */
     STATE_VALUE_NUMBER,    /* 8 bytes, big-endian */
     STATE_VALUE_TIME,      /* the same, ms */
+    STATE_VALUE_FLAG,      /* one byte, 01 */
     STATE_VALUE_TIME_TEXT, /* ms as a JSON integer */
     STATE_VALUE_NONE       /* nothing to tell */
 } state_value_kind;

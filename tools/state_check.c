@@ -358,7 +358,7 @@ int state_diff(const state_request *request)
     for (int i = 0; i < 2 && code == TOOL_DONE; i++) {
         code = state_location_parse(request->operands[i], &p.locations[i]);
         if (code == TOOL_DONE)
-            code = state_list_find(&p.locations[i], &p.lists[i]);
+            code = state_list_find(&p.locations[i], request->options, &p.lists[i]);
     }
     if (code == TOOL_DONE)
         code = diff_all(&c, &p);

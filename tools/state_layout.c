@@ -11,18 +11,22 @@
 #define SEPARATOR '|'
 #define NUMBER    8u
 
-/* KEY | first(8) | second(8), and first(8) | second(8) where the key is empty. */
-static bool split_two(weir_slice stored, weir_slice *key, uint64_t *first, uint64_t *second)
+/* KEY | first(8) | second(8). An empty key has its separator in timestamped state alone. */
+static bool split_two(weir_slice stored, bool empty_has_separator, weir_slice *key, uint64_t *first,
+                      uint64_t *second)
 {
     const uint8_t *at = stored.data;
-    const size_t tail = 2 * NUMBER + 1;
-    if (stored.size < tail || at[stored.size - NUMBER - 1] != SEPARATOR)
+    const size_t pair = 2 * NUMBER + 1;
+    const size_t shortest = empty_has_separator ? pair + 1 : pair;
+    if (stored.size < shortest || at[stored.size - NUMBER - 1] != SEPARATOR)
         return false;
-    if (stored.size > tail && at[stored.size - tail - 1] != SEPARATOR)
+    if (stored.size > pair && at[stored.size - pair - 1] != SEPARATOR)
+        return false;
+    if (stored.size == pair + 1 && !empty_has_separator)
         return false;
     *second = bytes_get64(at + stored.size - NUMBER);
-    *first = bytes_get64(at + stored.size - tail);
-    *key = weir_slice_of(at, stored.size == tail ? 0 : stored.size - tail - 1);
+    *first = bytes_get64(at + stored.size - pair);
+    *key = weir_slice_of(at, stored.size > pair ? stored.size - pair - 1 : 0);
     return true;
 }
 
@@ -31,7 +35,8 @@ static bool decode_window(state_row *row)
     weir_slice key;
     uint64_t start;
     uint64_t end;
-    if (!split_two(row->stored_key, &key, &start, &end) || end <= start)
+    /* A session of one record begins and ends with it. */
+    if (!split_two(row->stored_key, false, &key, &start, &end) || end < start)
         return false;
     row->key = key;
     row->has_window = true;
@@ -42,7 +47,7 @@ static bool decode_window(state_row *row)
 
 static bool decode_timestamped(state_row *row)
 {
-    if (!split_two(row->stored_key, &row->key, &row->start, &row->counter))
+    if (!split_two(row->stored_key, true, &row->key, &row->start, &row->counter))
         return false;
     row->has_time = true;
     row->has_counter = true;
@@ -51,20 +56,22 @@ static bool decode_timestamped(state_row *row)
 
 static bool decode_collected(state_row *row)
 {
-    if (!split_two(row->stored_key, &row->key, &row->id, &row->counter))
+    if (!split_two(row->stored_key, false, &row->key, &row->id, &row->counter))
         return false;
     row->has_id = true;
     row->has_counter = true;
     return true;
 }
 
+/* No writer makes another expiry than 1 … 10^15 − 1, or never: what begins differently has none. */
 static bool decode_stamped(state_row *row)
 {
-    if (row->stored_value.size < NUMBER)
-        return false;
     const uint8_t *at = row->stored_value.data;
+    uint64_t expiry = row->stored_value.size >= NUMBER ? bytes_get64(at) : 0;
+    if (expiry == 0 || (expiry >= UINT64_C(1000000000000000) && expiry != UINT64_MAX))
+        return true;
     row->has_expiry = true;
-    row->expiry = bytes_get64(at);
+    row->expiry = expiry;
     row->value = weir_slice_of(at + NUMBER, row->stored_value.size - NUMBER);
     return true;
 }
@@ -82,27 +89,60 @@ static bool decode_expiry_index(state_row *row)
     return true;
 }
 
-static bool is_time(const char *name)
+/* __weir_window_ends__: end(8) ∥ start(8) ∥ key. */
+static bool decode_window_end(state_row *row)
 {
-    size_t size = strlen(name);
-    return size > 5 && strcmp(name + size - 5, "_ms__") == 0;
+    if (row->stored_key.size < 2 * NUMBER)
+        return false;
+    const uint8_t *at = row->stored_key.data;
+    row->has_window = true;
+    row->end = bytes_get64(at);
+    row->start = bytes_get64(at + NUMBER);
+    row->key = weir_slice_of(at + 2 * NUMBER, row->stored_key.size - 2 * NUMBER);
+    row->value_kind = STATE_VALUE_NONE;
+    return true;
+}
+
+typedef struct named_value {
+    const char *key;
+    size_t size;
+    state_value_kind kind;
+} named_value;
+
+/* A key that is not in the table has a value of bytes. */
+static bool decode_named(const named_value *table, state_row *row)
+{
+    for (; table->key != NULL; table++) {
+        if (!weir_slice_equal(row->stored_key, weir_slice_str(table->key)))
+            continue;
+        row->value_kind = table->kind;
+        return row->stored_value.size == table->size;
+    }
+    return true;
 }
 
 static bool decode_metadata(state_row *row)
 {
-    char name[64];
-    if (row->stored_key.size >= sizeof name)
-        return true;
-    memcpy(name, row->stored_key.data, row->stored_key.size);
-    name[row->stored_key.size] = '\0';
-    bool is_number = strcmp(name, "__changelog_offset__") == 0 ||
-                     strcmp(name, "__ttl_format_version__") == 0 || is_time(name);
-    if (!is_number)
-        return true;
-    if (row->stored_value.size != NUMBER)
-        return false;
-    row->value_kind = is_time(name) ? STATE_VALUE_TIME : STATE_VALUE_NUMBER;
-    return true;
+    static const named_value table[] = {
+        {"__changelog_offset__", NUMBER, STATE_VALUE_NUMBER},
+        {"__weir_window_ends__", NUMBER, STATE_VALUE_NUMBER},
+        {"__ttl_format_version__", NUMBER, STATE_VALUE_NUMBER},
+        {"__ttl_high_water_ms__", NUMBER, STATE_VALUE_TIME},
+        {"__ttl_enabled__", 1, STATE_VALUE_FLAG},
+        {"__ttl_backfill_in_progress__", 1, STATE_VALUE_FLAG},
+        {"__weir_ttl_marked__", 1, STATE_VALUE_FLAG},
+        {NULL, 0, STATE_VALUE_BYTES},
+    };
+    return decode_named(table, row);
+}
+
+static bool decode_ttl_system(state_row *row)
+{
+    static const named_value table[] = {
+        {"__ttl_migration_done__", NUMBER, STATE_VALUE_NUMBER},
+        {NULL, 0, STATE_VALUE_BYTES},
+    };
+    return decode_named(table, row);
 }
 
 static bool decode_time_value(state_row *row)
@@ -113,17 +153,19 @@ static bool decode_time_value(state_row *row)
     return true;
 }
 
-/* A JSON integer that is a time. */
+/* A JSON integer that is a time; below 0 it is before all times, and printed as it is. */
 static bool decode_time_text(state_row *row)
 {
     const char *at = row->stored_value.data;
     size_t size = row->stored_value.size;
-    if (size == 0 || size > 19)
+    if (size == 0 || size > 20)
         return false;
-    for (size_t i = 0; i < size; i++)
+    bool is_negative = at[0] == '-';
+    for (size_t i = is_negative ? 1 : 0; i < size; i++)
         if (at[i] < '0' || at[i] > '9')
-            return size > 1 && at[0] == '-'; /* before all times: kept as text */
-    row->value_kind = STATE_VALUE_TIME_TEXT;
+            return false;
+    if (!is_negative)
+        row->value_kind = STATE_VALUE_TIME_TEXT;
     return true;
 }
 
@@ -149,11 +191,12 @@ static bool decode_family(state_kind kind, const char *family, state_row *row)
     } decoders[] = {
         {STATE_METADATA, decode_metadata},
         {"__ttl_index__", decode_expiry_index},
+        {"__ttl_system__", decode_ttl_system},
+        {"__weir_window_ends__", decode_window_end},
         {"__values__", decode_collected},
         {"__latest-timestamps__", decode_time_text},
         {"__expiration-index__", decode_time_text},
         {"__deletion-index__", decode_time_text},
-        {"__value-deletion-index__", decode_time_text},
         {"__min-eligible-timestamps__", decode_time_value},
     };
     if (strcmp(family, WEIR_BACKEND_DEFAULT_CF) == 0)

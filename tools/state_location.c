@@ -143,21 +143,59 @@ int state_list_look(const char *root, state_list *list)
     return code;
 }
 
-int state_list_find(const state_location *location, state_list *list)
+typedef struct listing {
+    const char *root;
+    state_list *list;
+} listing;
+
+static weir_status add_listed(const char *url, void *arg)
+{
+    listing *of = arg;
+    size_t size = strlen(of->root);
+    const char *name = strncmp(url, of->root, size) == 0 ? url + size : url;
+    return add(of->list, url, name + strspn(name, "/")) ? WEIR_OK : WEIR_NO_MEMORY;
+}
+
+static int compare_found(const void *a, const void *b)
+{
+    return strverscmp(((const state_found *)a)->name, ((const state_found *)b)->name);
+}
+
+static int find_at_url(const state_location *location, const weir_option *options, state_list *list)
+{
+    weir_error err;
+    listing of = {location->path, list};
+    weir_database_config config;
+    weir_error_init(&err);
+    weir_database_config_init(&config);
+    config.backend = location->spec;
+    config.location = location->path;
+    config.options = options;
+    weir_status status = weir_database_list(&config, add_listed, &of, &err);
+    /* Then it is taken as one database. */
+    if (status == WEIR_UNSUPPORTED)
+        return add(list, location->path, "") ? TOOL_DONE : tool_fail("out of memory");
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, compare_found);
+    return status == WEIR_OK ? TOOL_DONE : tool_fail("%s", err.message);
+}
+
+int state_list_find(const state_location *location, const weir_option *options, state_list *list)
 {
     *list = (state_list){0};
     int code = TOOL_DONE;
-    /* Below a URL nothing can be listed: it is one database. */
     if (location->is_url)
-        code = add(list, location->path, "") ? TOOL_DONE : tool_fail("out of memory");
+        code = find_at_url(location, options, list);
     else if (access(location->path, F_OK) != 0)
         code = tool_fail("can't read %s: %s", location->path, strerror(errno));
     else
         code = state_list_look(location->path, list);
     if (code == TOOL_DONE && list->count == 0)
-        code = tool_fail("there is no state in %s: no folder at or below it holds weir.json or a "
-                         "RocksDB database",
-                         location->path);
+        code = location->is_url
+                   ? tool_fail("there is no state at or below %s", location->path)
+                   : tool_fail("there is no state in %s: no folder at or below it holds weir.json "
+                               "or a RocksDB database",
+                               location->path);
     if (code != TOOL_DONE)
         state_list_release(list);
     return code;
@@ -382,7 +420,7 @@ int state_each(const state_request *request,
     int code = state_location_parse(request->operands[0], &location);
     if (code != TOOL_DONE)
         return code;
-    code = state_list_find(&location, &list);
+    code = state_list_find(&location, request->options, &list);
     for (size_t i = 0; i < list.count; i++) {
         int one = visit_one(request, &location, &list.items[i], list.count, visit, arg);
         code = one != TOOL_DONE ? one : code;

@@ -247,7 +247,8 @@ static bool has_rows_by_key(const state_store *store, const state_family *family
     bool is_default = strcmp(family->name, WEIR_BACKEND_DEFAULT_CF) == 0;
     return (is_default &&
             (store->kind == STATE_KIND_WINDOWED || store->kind == STATE_KIND_TIMESTAMPED)) ||
-           strcmp(family->name, "__values__") == 0 || strcmp(family->name, "__ttl_index__") == 0;
+           strcmp(family->name, "__values__") == 0 || strcmp(family->name, "__ttl_index__") == 0 ||
+           strcmp(family->name, "__weir_window_ends__") == 0;
 }
 
 static int get_one(const state_request *request, state_store *store, size_t count, void *arg)

@@ -59,8 +59,11 @@ static int check_places(const migration *m, bool *replaces)
     char from[PATH_MAX];
     char to[PATH_MAX];
     *replaces = false;
-    if (m->from.is_url && m->to.is_url && strcmp(m->from.path, m->to.path) == 0)
-        return tool_fail("source and target are the same URL: migrate to another one");
+    if (m->from.is_url && m->to.is_url &&
+        (strcmp(m->from.path, m->to.path) == 0 || is_inside(m->from.path, m->to.path) ||
+         is_inside(m->to.path, m->from.path)))
+        return tool_fail("one of %s and %s is or lies in the other: name a URL apart", m->from.path,
+                         m->to.path);
     if (m->from.is_url || m->to.is_url)
         return TOOL_DONE;
     if (!resolve(m->from.path, from) || !resolve(m->to.path, to))
@@ -268,7 +271,7 @@ int state_migrate(const state_request *request)
         code = tool_misuse("'%s' does not say which backend is to keep it: write BACKEND:%s",
                            request->to, request->to);
     if (code == TOOL_DONE)
-        code = state_list_find(&m.from, &m.list);
+        code = state_list_find(&m.from, request->from_options, &m.list);
     if (code == TOOL_DONE)
         code = check_places(&m, &replaces);
     if (code == TOOL_DONE && replaces && is_done_already(&m))

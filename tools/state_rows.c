@@ -66,8 +66,9 @@ static bool range_init(range *r, const state_request *request, const char *famil
     if (request->prefix.is_set &&
         !narrow_to_prefix(r, slice_of(&request->prefix), &r->upper_of_prefix))
         return false;
-    /* In the index of expiries the key does not come first. */
-    bool has_key_first = strcmp(family, "__ttl_index__") != 0;
+    /* In the indexes by time the key does not come first. */
+    bool has_key_first =
+        strcmp(family, "__ttl_index__") != 0 && strcmp(family, "__weir_window_ends__") != 0;
     return !request->key.is_set || !has_key_first ||
            narrow_to_prefix(r, slice_of(&request->key), &r->upper_of_key);
 }

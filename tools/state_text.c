@@ -215,6 +215,9 @@ void state_write_value(const state_row *row, FILE *out)
         state_write_time(strtoull(text, NULL, 10), out);
         break;
     }
+    case STATE_VALUE_FLAG:
+        fputs(*(const uint8_t *)row->value.data == 1 ? "true" : "false", out);
+        break;
     case STATE_VALUE_NONE:
         break;
     case STATE_VALUE_BYTES:
@@ -259,6 +262,9 @@ static void write_json_value(const state_row *row, FILE *out)
     case STATE_VALUE_NUMBER:
     case STATE_VALUE_TIME:
         fprintf(out, ",\"value\":%" PRIu64, bytes_get64(row->value.data));
+        break;
+    case STATE_VALUE_FLAG:
+        fprintf(out, ",\"value\":%s", *(const uint8_t *)row->value.data == 1 ? "true" : "false");
         break;
     case STATE_VALUE_NONE:
         break;

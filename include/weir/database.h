@@ -68,6 +68,16 @@ WEIR_API weir_status weir_database_close(weir_database *database, weir_error *er
 WEIR_API weir_status weir_database_destroy(const weir_database_config *config, weir_error *err);
 
 /*
+ * Calls visit with the location of each database that the backend keeps at or below
+ * config->location, a URL, in any order; a negative return of visit ends the walk and is returned.
+ * WEIR_UNSUPPORTED: the backend can't tell. Folders are looked through with
+ * weir_database_identify.
+ */
+WEIR_API weir_status weir_database_list(const weir_database_config *config,
+                                        weir_status (*visit)(const char *location, void *arg),
+                                        void *arg, weir_error *err);
+
+/*
  * The method table, with all that the host supplies: every method is there and keeps bounds,
  * direction and column families (snapshot_open, checkpoint, compact, stats and control may answer
  * WEIR_UNSUPPORTED), and the handle to call it with. Both are valid until the database is closed.

@@ -79,6 +79,16 @@ weir_status weir_database_destroy(const weir_database_config *given, weir_error 
     return status == WEIR_OK ? weir__database_destroy(&config, err) : status;
 }
 
+weir_status weir_database_list(const weir_database_config *given,
+                               weir_status (*visit)(const char *location, void *arg), void *arg,
+                               weir_error *err)
+{
+    char backend[WEIR_BACKEND_NAME_SIZE];
+    weir__database_config config;
+    weir_status status = resolve(given, backend, &config, err);
+    return status == WEIR_OK ? weir__database_list(&config, visit, arg, err) : status;
+}
+
 const weir_backend *weir_database_backend(const weir_database *database)
 {
     return weir__database_backend(database);

@@ -155,6 +155,27 @@ static void test_locations_that_say_too_little_are_refused(void **state)
     refuse(&config, WEIR_INVALID, "needs a location");
 }
 
+static weir_status count_location(const char *location, void *arg)
+{
+    (void)location;
+    ++*(size_t *)arg;
+    return WEIR_OK;
+}
+
+static void test_a_backend_that_can_not_list_says_so(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    weir_error err;
+    weir_error_init(&err);
+    weir_database_config config = config_of("memory", "s3://bucket/path");
+    assert_int_equal(weir_database_list(&config, count_location, &count, &err), WEIR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "can't tell where it keeps databases"));
+    config.backend = "rocksdb";
+    assert_int_equal(weir_database_list(&config, count_location, &count, &err), WEIR_INVALID);
+    assert_int_equal(count, 0);
+}
+
 static void test_destroying_removes_the_database(void **state)
 {
     (void)state;
@@ -194,6 +215,7 @@ int main(void)
         TEST(test_opening_reads_only_unless_it_is_asked_to_write),
         TEST(test_what_is_not_there_is_not_made_unless_asked),
         TEST(test_locations_that_say_too_little_are_refused),
+        TEST(test_a_backend_that_can_not_list_says_so),
         TEST(test_destroying_removes_the_database),
         TEST(test_a_config_of_an_older_header_has_defaults_for_the_rest),
     };

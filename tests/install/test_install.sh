@@ -48,6 +48,15 @@ test_a_program_builds_with_pkg_config_and_keeps_state() {
     expect_counter "$work/by-pkg-config"
 }
 
+test_the_installed_command_looks_into_the_state() {
+    "$work/by-pkg-config" "$work/kept" rocksdb
+    "$prefix/bin/weir" state info "$work/kept" | grep -q 'kind      plain'
+    [[ $("$prefix/bin/weir" state get "$work/kept" 'key|"count"') == 3 ]]
+    "$prefix/bin/weir" state dump "$work/kept" "$work/dump"
+    "$prefix/bin/weir" state load "$work/dump" "rocksdb:$work/loaded"
+    "$prefix/bin/weir" state diff "$work/kept" "$work/loaded"
+}
+
 test_backends_are_looked_for_where_the_tree_was_moved_to() {
     local output
     find_pc
@@ -83,6 +92,7 @@ test_the_program_of_the_readme_builds_and_says_when_there_is_no_broker() {
 
 run_cases test_an_installed_tree_can_be_moved test_the_folder_for_backends_is_installed \
     test_a_program_builds_with_pkg_config_and_keeps_state \
+    test_the_installed_command_looks_into_the_state \
     test_backends_are_looked_for_where_the_tree_was_moved_to \
     test_a_program_builds_with_the_cmake_package_and_keeps_state \
     test_the_program_of_the_readme_builds_and_says_when_there_is_no_broker

@@ -1,10 +1,14 @@
 /*
  * Makes state for the tests of `weir state`: a store with a changelog in memory.
  *
- * usage: make_state STATE_DIR BACKEND ROWS [PARTITIONS [hold]]
+ * usage: make_state STATE_DIR BACKEND ROWS [PARTITIONS [hold|ttl|windowed|timestamped]]
  *
- * Keys "k0" … with values 0 …, processed offsets of the topic "t". With "hold" it says "ready" and
- * keeps the state open until its stdin ends.
+ * Keys "k0" … with values 0 …, processed offsets of the topic "t". "hold" says "ready" and keeps
+ * the state open until its stdin ends. The others make rows of that kind:
+ *
+ *   ttl          the value expires i + 1 seconds after HOUR
+ *   windowed     key "k", and "k|" with the same bytes behind it: the i-th hour, and a collected
+ * value timestamped  the same two keys: i seconds after HOUR
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,16 +30,88 @@ static weir_status open_changelog(const char *store, const char *stream_id, int3
     return weir_memory_topic_open(topic, "changelog", changelog, err);
 }
 
-static weir_status fill(weir_partition *partition, int64_t rows, weir_error *err)
+#define HOUR INT64_C(3600000)
+
+static const char other_key[] = "k|\0\0\0\0\0\0\0\1";
+
+typedef weir_status (*set_row)(weir_txn *txn, int64_t i, weir_error *err);
+
+static weir_status set_plain(weir_txn *txn, int64_t i, weir_error *err)
 {
     char prefix[32];
+    snprintf(prefix, sizeof prefix, "k%" PRId64, i);
+    return weir_state_set_int(weir_txn_state(txn, weir_slice_str(prefix)), "n", i, err);
+}
+
+static weir_status set_ttl(weir_txn *txn, int64_t i, weir_error *err)
+{
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "k%" PRId64, i);
+    weir_txn_set_event_time(txn, HOUR);
+    return weir_txn_set_ttl(txn, weir_slice_str(prefix), weir_slice_str("n"), weir_slice_str("1"),
+                            i == 0 ? WEIR_TTL_NEVER : 1000 * (i + 1), err);
+}
+
+static weir_slice key_number(int which)
+{
+    return which == 0 ? weir_slice_str("k") : weir_slice_of(other_key, sizeof other_key - 1);
+}
+
+static weir_status set_windowed(weir_txn *txn, int64_t i, weir_error *err)
+{
+    char value[24];
+    weir_status status = WEIR_OK;
+    snprintf(value, sizeof value, "%" PRId64, i);
+    int64_t id = i * HOUR;
+    for (int which = 0; which < 2 && status == WEIR_OK; which++) {
+        weir_state *state = weir_txn_state(txn, key_number(which));
+        status = weir_window_update(state, i * HOUR, (i + 1) * HOUR, weir_slice_str(value),
+                                    i * HOUR, err);
+        if (status == WEIR_OK)
+            status = weir_window_collect(state, &id, weir_slice_str(value), NULL, err);
+    }
+    return status;
+}
+
+static weir_status set_timestamped(weir_txn *txn, int64_t i, weir_error *err)
+{
+    char value[24];
+    weir_status status = WEIR_OK;
+    snprintf(value, sizeof value, "%" PRId64, i);
+    for (int which = 0; which < 2 && status == WEIR_OK; which++)
+        status = weir_timestamped_set(weir_txn_state(txn, key_number(which)), HOUR + 1000 * i,
+                                      weir_slice_str(value), err);
+    return status;
+}
+
+typedef struct kind {
+    const char *name;
+    weir_store_kind kind;
+    set_row set;
+} kind;
+
+static const kind kinds[] = {
+    {"ttl", WEIR_STORE_PLAIN, set_ttl},
+    {"windowed", WEIR_STORE_WINDOWED, set_windowed},
+    {"timestamped", WEIR_STORE_TIMESTAMPED, set_timestamped},
+    {NULL, WEIR_STORE_PLAIN, set_plain},
+};
+
+static const kind *find_kind(const char *name)
+{
+    const kind *of = kinds;
+    while (of->name != NULL && (name == NULL || strcmp(of->name, name) != 0))
+        of++;
+    return of;
+}
+
+static weir_status fill(weir_partition *partition, int64_t rows, set_row set, weir_error *err)
+{
     weir_txn *txn;
     const weir_topic_offset processed = {"t", rows};
     weir_status status = weir_partition_begin(partition, &txn, err);
-    for (int64_t i = 0; i < rows && status == WEIR_OK; i++) {
-        snprintf(prefix, sizeof prefix, "k%" PRId64, i);
-        status = weir_state_set_int(weir_txn_state(txn, weir_slice_str(prefix)), "n", i, err);
-    }
+    for (int64_t i = 0; i < rows && status == WEIR_OK; i++)
+        status = set(txn, i, err);
     if (status == WEIR_OK)
         status = weir_txn_prepare(txn, &processed, 1, err);
     if (status == WEIR_OK)
@@ -61,6 +137,9 @@ int main(int argc, char **argv)
     options.changelog_open = open_changelog;
     weir_store_config_init(&store);
     store.stream_id = "topic";
+    const kind *of = find_kind(argc > 5 ? argv[5] : NULL);
+    store.kind = of->kind;
+    store.keep_duplicates = of->kind == WEIR_STORE_TIMESTAMPED;
     weir_status status = weir_state_manager_new(&options, &manager, &err);
     if (status == WEIR_OK)
         status = weir_state_manager_register(manager, &store, &err);
@@ -69,7 +148,7 @@ int main(int argc, char **argv)
         status = weir_state_manager_assign(manager, "topic", i, &err);
         if (status == WEIR_OK)
             status = fill(weir_state_manager_partition(manager, "default", "topic", i),
-                          atoll(argv[3]), &err);
+                          atoll(argv[3]), of->set, &err);
     }
     if (status == WEIR_OK && argc > 5 && strcmp(argv[5], "hold") == 0) {
         puts("ready");

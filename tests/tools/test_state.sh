@@ -116,6 +116,67 @@ test_another_backend_that_is_named_is_refused() {
         "$weir" state info "$other:$work/named"
 }
 
+# The other key is "k|" and eight bytes that could be a time: it is never taken for the key "k".
+other='k|\x00\x00\x00\x00\x00\x00\x00\x01'
+
+test_windows_are_printed_and_found_by_key_and_time() {
+    make_state "$work/windowed" "$backend" 3 1 windowed
+    local part=$work/windowed/group/default/topic/0
+    expect 0 "kind      windowed" "$weir" state info "$part"
+    expect_lines $'k\t[1970-01-01T00:00:00.000Z, 1970-01-01T01:00:00.000Z)\t0
+k\t[1970-01-01T01:00:00.000Z, 1970-01-01T02:00:00.000Z)\t1
+k\t[1970-01-01T02:00:00.000Z, 1970-01-01T03:00:00.000Z)\t2' "$weir" state scan "$part" --key k
+    expect_lines "$other"$'\t[1970-01-01T01:00:00.000Z, 1970-01-01T02:00:00.000Z)\t1' \
+        "$weir" state get "$part" "$other" --since 1970-01-01T01:00 --until 7200000
+    expect_lines $'k\t[1970-01-01T02:00:00.000Z, 1970-01-01T03:00:00.000Z)\t2' \
+        "$weir" state get "$part" k --reverse --limit 1
+    expect_lines '{"key":"k","start":3600000,"end":7200000,"value":1}' \
+        "$weir" state scan "$part" --key k --since 1970-01-01T01:00:00Z --until 3600001 --json
+    expect_lines $'k\tid 3600000 #2\t1' \
+        "$weir" state scan "$part" --cf __values__ --key k --from 'k|\x00\x00\x00\x00\x00\x01' --limit 1
+    expect_lines $'k|__latest_timestamp__\t1970-01-01T02:00:00.000Z' \
+        "$weir" state scan "$part" --cf __latest-timestamps__ --prefix 'k|_'
+    expect 0 "fine" "$weir" state verify "$part"
+    expect_lines 6 bash -c "'$weir' state scan '$part' --as plain | wc -l"
+}
+
+test_timestamped_values_are_printed_and_found_by_key_and_time() {
+    make_state "$work/timestamped" "$backend" 3 1 timestamped
+    local part=$work/timestamped/group/default/topic/0
+    expect 0 "kind      timestamped" "$weir" state info "$part"
+    expect_lines $'k\t1970-01-01T01:00:00.000Z\t0
+k\t1970-01-01T01:00:01.000Z #2\t1
+k\t1970-01-01T01:00:02.000Z #4\t2' "$weir" state get "$part" k
+    expect_lines '{"key":"k","timestamp":3601000,"counter":2,"value":1}' \
+        "$weir" state scan "$part" --key k --since 3600001 --until 3602000 --json
+    expect 0 "fine" "$weir" state verify "$part"
+}
+
+test_values_that_expire_are_printed_with_their_expiry() {
+    make_state "$work/ttl" "$backend" 3 1 ttl
+    local part=$work/ttl/group/default/topic/0
+    expect 0 "kind      ttl" "$weir" state info "$part"
+    expect_lines $'k0|n\t1\tnever expires
+k1|n\t1\texpires 1970-01-01T01:00:02.000Z
+k2|n\t1\texpires 1970-01-01T01:00:03.000Z' "$weir" state scan "$part"
+    expect_lines '{"key":"k1|n","value":1,"expires":3602000}' \
+        "$weir" state scan "$part" --until 1970-01-01T01:00:02.001 --json
+    expect_lines $'k2|n\texpires 1970-01-01T01:00:03.000Z' \
+        "$weir" state scan "$part" --cf __ttl_index__ --key k2
+    expect_lines 1 "$weir" state get "$part" 'k1|n'
+    expect_lines $'__ttl_high_water_ms__\t1970-01-01T01:00:00.000Z' \
+        "$weir" state scan "$part" --cf __metadata__ --prefix __ttl_h
+    expect 0 "fine" "$weir" state verify "$part"
+}
+
+# What is no row of its family is told, and printed as bytes.
+test_rows_without_the_layout_of_their_family_are_told() {
+    make_state "$work/odd" "$backend" 2
+    expect 1 'default: the row k0|"n" does not have the layout of its family' \
+        "$weir" state verify "$work/odd" --as windowed
+    expect_lines $'k0|"n"\t0' "$weir" state scan "$work/odd" --as windowed --limit 1
+}
+
 # ----------------------------------------------------------- what does not depend on the backend
 
 test_what_is_no_state_is_told() {
@@ -145,12 +206,20 @@ shared=(test_rows_are_printed_in_the_order_of_their_keys
     test_a_key_is_found_in_whichever_partition_it_is test_offsets_and_figures_are_told
     test_verifying_reads_all_and_gives_one_digest_for_the_same_rows
     test_differences_are_told_row_by_row test_looking_changes_nothing
+    test_windows_are_printed_and_found_by_key_and_time
+    test_timestamped_values_are_printed_and_found_by_key_and_time
+    test_values_that_expire_are_printed_with_their_expiry
+    test_rows_without_the_layout_of_their_family_are_told
     test_state_in_use_is_told_at_once test_another_backend_that_is_named_is_refused)
 backend=rocksdb
 run_cases test_help_is_told_for_each_command test_wrong_arguments_are_refused "${shared[@]}" \
     test_what_is_no_state_is_told test_folders_of_quix_streams_are_read
+# What a backend can make different.
 for backend in "${plugins[@]}"; do
     echo "on $backend"
     rm -rf "${work:?}"/*
-    run_cases "${shared[@]}"
+    run_cases test_rows_are_printed_in_the_order_of_their_keys test_offsets_and_figures_are_told \
+        test_verifying_reads_all_and_gives_one_digest_for_the_same_rows \
+        test_windows_are_printed_and_found_by_key_and_time test_looking_changes_nothing \
+        test_state_in_use_is_told_at_once test_another_backend_that_is_named_is_refused
 done

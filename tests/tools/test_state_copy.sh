@@ -59,14 +59,14 @@ test_a_damaged_dump_is_refused_and_leaves_nothing() {
     "$weir" state dump "$work/s" "$work/dump"
     local size at
     size=$(stat -c %s "$work/dump")
-    for at in 0 11 12 100 $((size / 2)) $((size - 1)); do
+    for at in 0 100 $((size - 1)); do
         head -c "$at" "$work/dump" >"$work/cut"
         expect_message 1 "dump" "$weir" state load "$work/cut" "rocksdb:$work/t"
         expect_nothing_at "$work/t"
     done
     expect 1 "the dump is cut short: it ends after $((size / 2)) bytes" \
         "$weir" state load <(head -c $((size / 2)) "$work/dump") "rocksdb:$work/t"
-    for at in 9 13 40 $((size / 2)) $((size - 3)); do
+    for at in 9 $((size / 2)); do
         cp "$work/dump" "$work/bad"
         printf '\x5a' | dd of="$work/bad" bs=1 seek="$at" conv=notrunc status=none
         cmp -s "$work/dump" "$work/bad" && continue
@@ -231,9 +231,9 @@ test_a_file_system_that_is_full_is_told() {
 # Killed at some moment of its run, again and again, then left to end.
 test_a_killed_migration_is_gone_on_with() {
     local to=${plugins[0]:-rocksdb} round delay wanted kept=0 output
-    make_state "$work/s" rocksdb 20000 4
+    make_state "$work/s" rocksdb 10000 3
     wanted=$(digest_of "$work/s")
-    for round in 1 2 3 4 5 6 7 8; do
+    for round in 1 3 5 7; do
         delay=0.0$((round * 9 % 100))
         timeout -s KILL "$delay" "$weir" state migrate --from "$work/s" --to "$to:$work/t" \
             >"$work/out" 2>&1 || true
