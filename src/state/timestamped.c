@@ -123,13 +123,13 @@ static weir_status set_minimum(weir_txn *txn, weir_slice prefix, weir__stamped_m
                                int64_t minimum, weir_error *err)
 {
     uint8_t bytes[8];
-    weir_slice value = weir_slice_of(bytes, sizeof bytes);
     weir__buffer *key = &txn->stamped->key;
+    weir__put_be64(bytes, (uint64_t)minimum);
+    weir_slice value = weir_slice_of(bytes, sizeof bytes);
     weir__buffer_clear(key);
     if (weir__buffer_append(key, prefix.data, prefix.size) ||
         weir__buffer_append_str(key, WEIR__MINIMUM_NAME))
         return weir__stamped_no_memory(txn, err);
-    weir__put_be64(bytes, (uint64_t)minimum);
     weir_status status =
         weir__txn_put(txn, WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS, weir__buffer_slice(key), &value, err);
     if (!status) {
