@@ -535,6 +535,38 @@ static void test_another_kind_of_store_is_refused(void **state)
     weir_txn_free(txn);
 }
 
+/* --- Faults --- */
+
+static void test_a_checkpoint_that_fails_leaves_all_as_it_was(void **state)
+{
+    harness *h = with(state, 100, false);
+    weir_error err;
+    weir_txn *txn = harness_begin(h);
+    set(txn, 1000, "a");
+    set(txn, 1050, "b");
+    harness_commit(h, txn, 0);
+    for (int i = 1; i <= 3; i++) { /* the value, the minimum, what has expired */
+        txn = harness_begin(h);
+        set(txn, 1140, "c");
+        assert_latest(txn, 1045, NULL, 0);
+        h->knobs.fail_at[TEST_CHANGELOG_APPEND] = h->knobs.calls[TEST_CHANGELOG_APPEND] + i;
+        h->knobs.status = WEIR_IO;
+        assert_int_equal(harness_try_commit(h, txn, 1, &err), WEIR_IO);
+        h->knobs.fail_at[TEST_CHANGELOG_APPEND] = 0;
+        assert_int_equal(count_rows(h), 2);
+        txn = harness_begin(h);
+        assert_latest(txn, 1045, "a", 1000);
+        assert_latest(txn, 2000, "b", 1050);
+        weir_txn_free(txn);
+    }
+    harness_reopen(h);
+    harness_recover(h, 1); /* what failed comes again */
+    txn = harness_begin(h);
+    set(txn, 1140, "c");
+    harness_commit(h, txn, 1);
+    assert_int_equal(count_rows(h), 2);
+}
+
 int main(void)
 {
     const matrix_test tests[] = {
@@ -555,6 +587,7 @@ int main(void)
         MATRIX_TEST(test_bad_timestamps_fail_the_transaction_and_not_the_store),
         MATRIX_TEST(test_a_key_may_be_as_long_as_the_limit_allows),
         MATRIX_TEST(test_another_kind_of_store_is_refused),
+        MATRIX_TEST(test_a_checkpoint_that_fails_leaves_all_as_it_was),
     };
     return matrix_run("timestamped", tests, sizeof tests / sizeof *tests);
 }

@@ -56,6 +56,7 @@ typedef struct model {
     int64_t time;
     int64_t processed;
     int operation;
+    uint32_t rare; /* restarts of each way, in 100,000 operations */
 } model;
 
 static uint32_t below(model *m, uint32_t bound)
@@ -263,13 +264,13 @@ static void recover(model *m, bool from_nothing)
 static void operate(model *m)
 {
     uint32_t kind = below(m, 100000);
-    if (kind < 20)
+    if (kind < m->rare)
         recover(m, false);
-    else if (kind < 40)
+    else if (kind < 2 * m->rare)
         die_prepared(m);
-    else if (kind < 60)
+    else if (kind < 3 * m->rare)
         recover(m, true);
-    else if (kind < 80)
+    else if (kind < 4 * m->rare)
         weir_memory_topic_compact(m->h.topic);
     else if (kind < 1500)
         commit(m);
@@ -293,6 +294,7 @@ static void run_model(const char *backend, uint64_t seed)
     memset(&m, 0, sizeof(m));
     test_log_capture();
     m.random.state = seed;
+    m.rare = strcmp(backend, "memory") == 0 ? 20 : 6;
     harness_init(&m.h, backend, NULL);
     m.h.store.kind = WEIR_STORE_TIMESTAMPED;
     m.h.store.grace_ms = seed % 3 == 0 ? 150 : 2000;

@@ -677,6 +677,40 @@ static void test_a_stamped_value_in_the_middle_of_a_recovery_keeps_what_is_there
     assert_old_values(h, T);
 }
 
+/* --- Faults --- */
+
+static void test_a_changelog_that_fails_leaves_values_as_they_were(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    put_old_values(h);
+    put_ttl(h, T, "y", "1", 1000);
+    for (int i = 0; i < 12; i++) { /* the call that fails is one of a change, a sweep, a stamp */
+        weir_txn *txn = begin_at(h, T + 1000);
+        set(txn, "x", "new");
+        h->knobs.fail_at[TEST_CHANGELOG_APPEND] = h->knobs.calls[TEST_CHANGELOG_APPEND] + 1 + i;
+        h->knobs.status = WEIR_IO;
+        weir_status status = weir_txn_prepare(txn, NULL, 0, &err);
+        weir_txn_free(txn);
+        h->knobs.fail_at[TEST_CHANGELOG_APPEND] = 0;
+        if (status == WEIR_OK)
+            break;
+        assert_int_equal(status, WEIR_IO);
+        assert_old_values(h, T);
+        assert_one(h, T, "y", "1");
+        assert_one(h, T, "x", NULL);
+        assert_true(i < 11);
+    }
+    /* What it had appended does not count, but for stamps, which change no value. */
+    harness_reopen(h);
+    harness_recover(h, WEIR_OFFSET_NONE);
+    assert_old_values(h, T);
+    while (h->partition->ttl.is_partial)
+        put(h, T + 1000, "x", "1");
+    assert_old_values(h, T + 1000);
+    assert_one(h, T + 1000, "y", NULL);
+}
+
 int main(void)
 {
     const matrix_test tests[] = {
@@ -703,6 +737,7 @@ int main(void)
         MATRIX_TEST(test_a_changelog_without_marks_is_read_as_the_configuration_says),
         MATRIX_TEST(test_a_folder_of_quix_3_25_tells_how_to_read_its_changelog),
         MATRIX_TEST(test_a_stamped_value_in_the_middle_of_a_recovery_keeps_what_is_there),
+        MATRIX_TEST(test_a_changelog_that_fails_leaves_values_as_they_were),
     };
     return matrix_run("ttl", tests, sizeof tests / sizeof *tests);
 }
