@@ -30,7 +30,7 @@ static Py_ssize_t find_name(const arg_spec *spec, PyObject *name)
 bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                PyObject **out)
 {
-    if (!spec->interned[spec->count - 1] && !intern_names(spec))
+    if (spec->count > 0 && !spec->interned[spec->count - 1] && !intern_names(spec))
         return false;
     if (nargs > spec->count) {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)",
@@ -56,5 +56,15 @@ bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject
                          spec->names[i]);
             return false;
         }
+    return true;
+}
+
+bool args_ms(PyObject *given, int64_t *ms)
+{
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(given, &overflow);
+    if (value == -1 && overflow == 0 && PyErr_Occurred())
+        return false;
+    *ms = overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : value;
     return true;
 }

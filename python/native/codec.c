@@ -212,3 +212,13 @@ PyObject *codec_load_end(const value_codec *codec, PyObject *bytes)
     Py_DECREF(bytes);
     return value;
 }
+
+PyObject *codec_loads(const value_codec *codec, PyObject *bytes)
+{
+    weir_slice data = weir_slice_of(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    PyObject *value = is_default(codec) ? load_shortcut(data) : NULL;
+    if (!value && !PyErr_Occurred())
+        return codec_load_end(codec, bytes);
+    Py_DECREF(bytes);
+    return value;
+}

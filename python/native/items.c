@@ -17,13 +17,24 @@ static void unlink_items(ItemsObject *self)
         self->next->previous = self->previous;
 }
 
+static void link_items(ItemsObject *self)
+{
+    self->previous = NULL;
+    self->next = self->handle->items;
+    if (self->next)
+        self->next->previous = self;
+    self->handle->items = self;
+}
+
 static void close_iter(ItemsObject *self)
 {
-    if (!self->iter)
+    if (!self->iter && !self->windows)
         return;
     unlink_items(self);
     weir_iter_close(self->iter);
+    weir_windows_close(self->windows);
     self->iter = NULL;
+    self->windows = NULL;
 }
 
 void items_close_all(txn_handle *handle)
@@ -58,12 +69,36 @@ static bool open_iter(ItemsObject *self, weir_cf cf, const weir_iter_options *op
         raise_status(status, &err);
         return false;
     }
-    self->previous = NULL;
-    self->next = self->handle->items;
-    if (self->next)
-        self->next->previous = self;
-    self->handle->items = self;
+    link_items(self);
     return true;
+}
+
+/* Of a transaction, or of what is committed (NULL). */
+static ItemsObject *items_new(PartitionObject *partition, TransactionObject *transaction)
+{
+    ItemsObject *self = (ItemsObject *)items_type->tp_alloc(items_type, 0);
+    if (!self)
+        return NULL;
+    Py_INCREF(partition);
+    self->owner = partition;
+    self->handle = transaction ? &transaction->handle : &self->own;
+    Py_XINCREF(transaction);
+    self->keeper = (PyObject *)transaction;
+    return self;
+}
+
+PyObject *items_of_windows(TransactionObject *transaction, weir_windows *windows)
+{
+    ItemsObject *self = items_new(transaction->owner, transaction);
+    if (!self) {
+        weir_windows_close(windows);
+        return NULL;
+    }
+    self->is_of_windows = true;
+    self->windows = windows;
+    if (windows)
+        link_items(self);
+    return (PyObject *)self;
 }
 
 PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
@@ -75,18 +110,9 @@ PyObject *items_open(PartitionObject *partition, TransactionObject *transaction,
         !read_bound(upper, &options.upper, &options.has_upper) ||
         !partition_cf(partition, cf_name, &cf))
         return NULL;
-    ItemsObject *self = (ItemsObject *)items_type->tp_alloc(items_type, 0);
+    ItemsObject *self = items_new(partition, transaction);
     if (!self)
         return NULL;
-    Py_INCREF(partition);
-    self->owner = partition;
-    if (transaction) {
-        Py_INCREF(transaction);
-        self->keeper = (PyObject *)transaction;
-        self->handle = &transaction->handle;
-    } else {
-        self->handle = &self->own;
-    }
     bool is_open = transaction || txn_open(partition, &self->own);
     if (!is_open || !open_iter(self, cf, &options)) {
         Py_DECREF(self);
@@ -109,33 +135,68 @@ static void items_dealloc(ItemsObject *self)
     Py_DECREF(type);
 }
 
+/* A pair of bytes. NULL: see *status, or an exception is set. */
+static PyObject *next_pair(ItemsObject *self, weir_status *status, weir_error *err)
+{
+    weir_slice key;
+    weir_slice value;
+    if (self->owner->slow_reads) {
+        Py_BEGIN_ALLOW_THREADS *status = weir_iter_next(self->iter, &key, &value, err);
+        Py_END_ALLOW_THREADS
+    } else {
+        *status = weir_iter_next(self->iter, &key, &value, err);
+    }
+    if (*status != WEIR_OK)
+        return NULL;
+    return Py_BuildValue("(y#y#)", key.data ? key.data : "", (Py_ssize_t)key.size,
+                         value.data ? value.data : "", (Py_ssize_t)value.size);
+}
+
+/* ((start, end), value, key), the value still as bytes. */
+static PyObject *next_window(ItemsObject *self, weir_status *status, weir_error *err)
+{
+    weir_window window;
+    *status = weir_windows_next(self->windows, &window, err);
+    if (*status != WEIR_OK)
+        return NULL;
+    return Py_BuildValue("((LL)y#y#)", (long long)window.start_ms, (long long)window.end_ms,
+                         window.value.data ? window.value.data : "", (Py_ssize_t)window.value.size,
+                         window.key.data ? window.key.data : "", (Py_ssize_t)window.key.size);
+}
+
+/* After the guard: loads is the application's. Takes the row over. */
+static PyObject *load_window(const ItemsObject *self, PyObject *row)
+{
+    PyObject *bytes = PyTuple_GET_ITEM(row, 1);
+    Py_INCREF(bytes);
+    PyObject *value = codec_loads(&((TransactionObject *)self->keeper)->codec, bytes);
+    PyObject *made =
+        value ? PyTuple_Pack(3, PyTuple_GET_ITEM(row, 0), value, PyTuple_GET_ITEM(row, 2)) : NULL;
+    Py_XDECREF(value);
+    Py_DECREF(row);
+    return made;
+}
+
 static PyObject *items_next(ItemsObject *self)
 {
     if (!guard_enter(self->owner))
         return NULL;
-    if (!self->iter) {
-        guard_leave(self->owner);
-        return raise_text(WEIR_CLOSED, "the transaction of this iterator has ended");
-    }
-    weir_slice key;
-    weir_slice value;
-    weir_error err;
-    weir_error_init(&err);
-    weir_status status;
-    if (self->owner->slow_reads) {
-        Py_BEGIN_ALLOW_THREADS status = weir_iter_next(self->iter, &key, &value, &err);
-        Py_END_ALLOW_THREADS
-    } else {
-        status = weir_iter_next(self->iter, &key, &value, &err);
-    }
+    bool is_open = self->iter || self->windows;
+    bool is_ended = !is_open && self->is_of_windows && self->handle->txn;
+    weir_error err = {.status = WEIR_OK};
+    weir_status status = WEIR_OK;
     PyObject *item = NULL;
-    if (status == WEIR_OK)
-        item = Py_BuildValue("(y#y#)", key.data ? key.data : "", (Py_ssize_t)key.size,
-                             value.data ? value.data : "", (Py_ssize_t)value.size);
+    if (self->iter)
+        item = next_pair(self, &status, &err);
+    else if (self->windows)
+        item = next_window(self, &status, &err);
     guard_leave(self->owner);
+    if (!is_open)
+        return is_ended ? NULL
+                        : raise_text(WEIR_CLOSED, "the transaction of this iterator has ended");
     if (status != WEIR_OK && status != WEIR_NOT_FOUND)
         raise_status(status, &err);
-    return item;
+    return item && self->is_of_windows ? load_window(self, item) : item;
 }
 
 static PyType_Slot slots[] = {

@@ -20,6 +20,7 @@
 #include <Python.h>
 
 #include <weir/state.h>
+#include <weir/window.h>
 
 /* --- What the package tells the extension once (configure) --- */
 
@@ -62,6 +63,8 @@ typedef struct arg_spec {
 } arg_spec;
 
 /* Puts what was given into out (count long); NULL where nothing was. */
+/* A time in ms; one that does not fit becomes the nearest that does. */
+bool args_ms(PyObject *given, int64_t *ms);
 bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                PyObject **out);
 
@@ -91,6 +94,8 @@ void encoded_release(encoded *out);
  */
 PyObject *codec_load_begin(const value_codec *codec, weir_slice data, bool *is_value);
 PyObject *codec_load_end(const value_codec *codec, PyObject *bytes);
+/* Both steps for bytes that are at hand, which are taken over. */
+PyObject *codec_loads(const value_codec *codec, PyObject *bytes);
 
 /* --- The bridge (bridge.c) --- */
 
@@ -165,7 +170,9 @@ typedef struct ItemsObject {
     PyObject *keeper; /* the Transaction, or NULL if own is used */
     txn_handle own;   /* of a reading of the partition itself */
     txn_handle *handle;
-    weir_iter *iter;
+    weir_iter *iter; /* one of the two, until the end of the transaction */
+    weir_windows *windows;
+    bool is_of_windows;
     struct ItemsObject *previous;
     struct ItemsObject *next;
 } ItemsObject;
@@ -201,6 +208,10 @@ static inline void transaction_leave(TransactionObject *transaction)
 {
     guard_leave(transaction->owner);
 }
+/* Marks it FAILED, whatever it is; the exception that is set stays. Returns NULL. */
+PyObject *transaction_fail(TransactionObject *transaction);
+/* A prefix that is bytes. False: an exception is set. */
+bool transaction_prefix(PyObject *prefix, weir_slice *slice);
 /* One operation of a key; cf, timestamp and ttl may be NULL. prefix is borrowed. */
 PyObject *transaction_get(TransactionObject *transaction, weir_slice prefix, PyObject *key,
                           PyObject *default_value, PyObject *cf, PyObject *timestamp,
@@ -218,10 +229,23 @@ bool state_init_type(PyObject *module);
 PyObject *state_make(PyObject *class_, TransactionObject *transaction, PyObject *prefix,
                      PyObject *timestamp);
 
+static inline weir_slice state_prefix(const StateObject *state)
+{
+    return weir_slice_of(PyBytes_AS_STRING(state->prefix), (size_t)PyBytes_GET_SIZE(state->prefix));
+}
+
+bool window_init_types(PyObject *module);
+bool timestamped_init_type(PyObject *module);
+/* A type derived from `base`, with methods in addition. */
+PyTypeObject *type_derive(PyObject *module, PyTypeObject *base, const char *name, size_t size,
+                          PyType_Slot *slots);
+
 bool items_init_type(PyObject *module);
 /* Bounds are bytes, None or NULL. transaction NULL: committed items. Within a guard. */
 PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
                      PyObject *upper, bool backwards, PyObject *cf);
+/* Takes `windows` over, which may be NULL: there are none. Within a guard. */
+PyObject *items_of_windows(TransactionObject *transaction, weir_windows *windows);
 /* Closes the iterators of a transaction, whose objects then raise. */
 void items_close_all(txn_handle *handle);
 

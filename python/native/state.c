@@ -69,11 +69,6 @@ static void state_dealloc(StateObject *self)
     Py_DECREF(type);
 }
 
-static weir_slice prefix_of(const StateObject *self)
-{
-    return weir_slice_of(PyBytes_AS_STRING(self->prefix), (size_t)PyBytes_GET_SIZE(self->prefix));
-}
-
 static PyObject *get_as(StateObject *self, PyObject *const *args, Py_ssize_t nargs,
                         PyObject *kwnames, bool as_bytes)
 {
@@ -81,7 +76,7 @@ static PyObject *get_as(StateObject *self, PyObject *const *args, Py_ssize_t nar
     PyObject *given[2];
     if (!args_take(&spec, args, nargs, kwnames, given))
         return NULL;
-    return transaction_get(self->transaction, prefix_of(self), given[0], given[1], NULL,
+    return transaction_get(self->transaction, state_prefix(self), given[0], given[1], NULL,
                            self->timestamp, as_bytes);
 }
 
@@ -104,7 +99,7 @@ static PyObject *set_as(StateObject *self, PyObject *const *args, Py_ssize_t nar
     PyObject *given[3];
     if (!args_take(&spec, args, nargs, kwnames, given))
         return NULL;
-    return transaction_set(self->transaction, prefix_of(self), given[0], given[1], NULL,
+    return transaction_set(self->transaction, state_prefix(self), given[0], given[1], NULL,
                            self->timestamp, given[2], as_bytes);
 }
 
@@ -127,7 +122,7 @@ static PyObject *state_delete(StateObject *self, PyObject *const *args, Py_ssize
     PyObject *given[1];
     if (!args_take(&spec, args, nargs, kwnames, given))
         return NULL;
-    return transaction_delete(self->transaction, prefix_of(self), given[0], NULL);
+    return transaction_delete(self->transaction, state_prefix(self), given[0], NULL);
 }
 
 static PyObject *state_exists(StateObject *self, PyObject *const *args, Py_ssize_t nargs,
@@ -137,7 +132,8 @@ static PyObject *state_exists(StateObject *self, PyObject *const *args, Py_ssize
     PyObject *given[1];
     if (!args_take(&spec, args, nargs, kwnames, given))
         return NULL;
-    return transaction_exists(self->transaction, prefix_of(self), given[0], NULL, self->timestamp);
+    return transaction_exists(self->transaction, state_prefix(self), given[0], NULL,
+                              self->timestamp);
 }
 
 static PyObject *get_transaction(StateObject *self, void *unused)

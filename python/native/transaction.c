@@ -120,8 +120,7 @@ static weir_txn_status status_of(const TransactionObject *self)
     return is_gone ? self->ended : weir_txn_get_status(self->handle.txn);
 }
 
-/* A failed change that Weir does not know of. The exception that is set stays. */
-static PyObject *fail(TransactionObject *self)
+PyObject *transaction_fail(TransactionObject *self)
 {
     if (self->owner && self->handle.txn && self->owner->fork_count == fork_count)
         weir_txn_fail(self->handle.txn);
@@ -293,19 +292,19 @@ PyObject *transaction_set(TransactionObject *self, weir_slice prefix, PyObject *
     encoded data;
     long long ttl_ms = 0;
     if (ttl && ttl != Py_None && !ttl_ms_of(ttl, &ttl_ms))
-        return fail(self);
+        return transaction_fail(self);
     if (!encode_value(self, value, as_bytes, &data))
-        return fail(self);
+        return transaction_fail(self);
     if (!codec_key(&self->codec, key, &name)) {
         encoded_release(&data);
-        return fail(self);
+        return transaction_fail(self);
     }
     bool is_set = transaction_enter(self);
     if (is_set) {
         is_set = change(self, prefix, name.slice, data.slice, cf, timestamp, ttl_ms);
         transaction_leave(self);
         if (!is_set)
-            (void)fail(self);
+            (void)transaction_fail(self);
     }
     encoded_release(&name);
     encoded_release(&data);
@@ -319,7 +318,7 @@ PyObject *transaction_delete(TransactionObject *self, weir_slice prefix, PyObjec
 {
     encoded name;
     if (!codec_key(&self->codec, key, &name))
-        return fail(self);
+        return transaction_fail(self);
     if (!transaction_enter(self)) {
         encoded_release(&name);
         return NULL;
@@ -334,7 +333,7 @@ PyObject *transaction_delete(TransactionObject *self, weir_slice prefix, PyObjec
     transaction_leave(self);
     encoded_release(&name);
     if (!is_known)
-        return fail(self);
+        return transaction_fail(self);
     if (status != WEIR_OK)
         return raise_status(status, &err);
     Py_RETURN_NONE;
@@ -472,7 +471,7 @@ static PyObject *transaction_prepare(TransactionObject *self, PyObject *const *a
     bool is_prepared = prepare(self, given[0], given[1]);
     transaction_leave(self);
     if (!is_prepared)
-        return fail(self);
+        return transaction_fail(self);
     Py_RETURN_NONE;
 }
 
@@ -525,7 +524,7 @@ static PyObject *transaction_flush(TransactionObject *self, PyObject *const *arg
 
 /* --- Methods of one key, with the prefix as an argument --- */
 
-static bool prefix_of(PyObject *prefix, weir_slice *slice)
+bool transaction_prefix(PyObject *prefix, weir_slice *slice)
 {
     if (!PyBytes_Check(prefix)) {
         PyErr_Format(PyExc_TypeError, "prefix must be bytes, not %s", Py_TYPE(prefix)->tp_name);
@@ -542,7 +541,7 @@ static PyObject *get_as(TransactionObject *self, PyObject *const *args, Py_ssize
         "get", 2, 5, {"key", "prefix", "default", "cf_name", "timestamp"}, {NULL}};
     PyObject *given[5];
     weir_slice prefix;
-    if (!args_take(&spec, args, nargs, kwnames, given) || !prefix_of(given[1], &prefix))
+    if (!args_take(&spec, args, nargs, kwnames, given) || !transaction_prefix(given[1], &prefix))
         return NULL;
     return transaction_get(self, prefix, given[0], given[2], given[3], given[4], as_bytes);
 }
@@ -566,7 +565,7 @@ static PyObject *set_as(TransactionObject *self, PyObject *const *args, Py_ssize
         "set", 3, 6, {"key", "value", "prefix", "cf_name", "timestamp", "ttl"}, {NULL}};
     PyObject *given[6];
     weir_slice prefix;
-    if (!args_take(&spec, args, nargs, kwnames, given) || !prefix_of(given[2], &prefix))
+    if (!args_take(&spec, args, nargs, kwnames, given) || !transaction_prefix(given[2], &prefix))
         return NULL;
     return transaction_set(self, prefix, given[0], given[1], given[3], given[4], given[5],
                            as_bytes);
@@ -590,7 +589,7 @@ static PyObject *method_delete(TransactionObject *self, PyObject *const *args, P
     static arg_spec spec = {"delete", 2, 3, {"key", "prefix", "cf_name"}, {NULL}};
     PyObject *given[3];
     weir_slice prefix;
-    if (!args_take(&spec, args, nargs, kwnames, given) || !prefix_of(given[1], &prefix))
+    if (!args_take(&spec, args, nargs, kwnames, given) || !transaction_prefix(given[1], &prefix))
         return NULL;
     return transaction_delete(self, prefix, given[0], given[2]);
 }
@@ -601,7 +600,7 @@ static PyObject *method_exists(TransactionObject *self, PyObject *const *args, P
     static arg_spec spec = {"exists", 2, 4, {"key", "prefix", "cf_name", "timestamp"}, {NULL}};
     PyObject *given[4];
     weir_slice prefix;
-    if (!args_take(&spec, args, nargs, kwnames, given) || !prefix_of(given[1], &prefix))
+    if (!args_take(&spec, args, nargs, kwnames, given) || !transaction_prefix(given[1], &prefix))
         return NULL;
     return transaction_exists(self, prefix, given[0], given[2], given[3]);
 }
@@ -637,7 +636,7 @@ static PyObject *method_as_state(TransactionObject *self, PyObject *const *args,
 static PyObject *method_fail(TransactionObject *self, PyObject *unused)
 {
     (void)unused;
-    (void)fail(self);
+    (void)transaction_fail(self);
     Py_RETURN_NONE;
 }
 
@@ -720,6 +719,23 @@ static PyType_Spec type_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };
+
+PyTypeObject *type_derive(PyObject *module, PyTypeObject *base, const char *name, size_t size,
+                          PyType_Slot *derived_slots)
+{
+    PyType_Spec derived = {
+        .name = name,
+        .basicsize = (int)size,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, /* the rest is inherited */
+        .slots = derived_slots,
+    };
+    PyObject *bases = PyTuple_Pack(1, base);
+    PyObject *type = bases ? PyType_FromSpecWithBases(&derived, bases) : NULL;
+    Py_XDECREF(bases);
+    if (type && PyModule_AddType(module, (PyTypeObject *)type) != 0)
+        Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
 
 bool transaction_init_type(PyObject *module)
 {

@@ -15,9 +15,25 @@ from quixstreams.state.base import Store
 from quixstreams.state.recovery import ChangelogProducerFactory
 from quixstreams.state.rocksdb import RocksDBOptions as QuixRocksDBOptions
 from quixstreams.state.rocksdb import RocksDBStore as QuixRocksDBStore
+from quixstreams.state.rocksdb.timestamped import (
+    TimestampedStore as QuixTimestampedStore,
+)
+from quixstreams.state.rocksdb.windowed.store import (
+    WindowedRocksDBStore as QuixWindowedStore,
+)
 
 from weirstreams import WeirError, backend_spec
-from weirstreams.quix import MemoryStore, RocksDBStore, SlateDBStore
+from weirstreams.quix import (
+    MemoryStore,
+    RocksDBStore,
+    SlateDBStore,
+    TimestampedMemoryStore,
+    TimestampedRocksDBStore,
+    TimestampedSlateDBStore,
+    WindowedMemoryStore,
+    WindowedRocksDBStore,
+    WindowedSlateDBStore,
+)
 from weirstreams.quix.options import StoreOptions
 
 CHANGELOG = "changelog__group--topic--default"
@@ -89,6 +105,44 @@ class Stores:
         )
         self._open.append(store)
         return store
+
+    def _open_kind(self, classes: dict, name: str, changelog: bool, **arguments) -> Store:
+        factory = ChangelogProducerFactory(CHANGELOG, self.producer) if changelog else None
+        store = classes[self.backend](
+            name=name,
+            stream_id="topic",
+            base_dir=str(self.folder),
+            changelog_producer_factory=factory,
+            **arguments,
+        )
+        self._open.append(store)
+        return store
+
+    def windowed(self, name: str = "windowed", changelog: bool = False) -> Store:
+        classes = {
+            "rocksdb": WindowedRocksDBStore,
+            "slatedb": WindowedSlateDBStore,
+            "memory": WindowedMemoryStore,
+            "quix": QuixWindowedStore,
+        }
+        return self._open_kind(classes, name, changelog)
+
+    def timestamped(
+        self,
+        name: str = "timestamped",
+        changelog: bool = False,
+        grace_ms: int = 1000,
+        keep_duplicates: bool = False,
+    ) -> Store:
+        classes = {
+            "rocksdb": TimestampedRocksDBStore,
+            "slatedb": TimestampedSlateDBStore,
+            "memory": TimestampedMemoryStore,
+            "quix": QuixTimestampedStore,
+        }
+        return self._open_kind(
+            classes, name, changelog, grace_ms=grace_ms, keep_duplicates=keep_duplicates
+        )
 
     def close(self) -> None:
         for store in self._open:

@@ -5,7 +5,7 @@ import logging
 import time
 from pathlib import Path
 from threading import Event
-from typing import Any, Iterator, Literal, Optional, Tuple, Union
+from typing import Any, Iterator, Literal, Optional, Tuple, Type, Union
 
 from quixstreams.state.base import PartitionTransactionCache, StorePartition
 from quixstreams.state.metadata import Marker
@@ -16,9 +16,18 @@ from .. import _native
 from . import runtime  # noqa: F401  (configures the extension)
 from .errors import StateLockedError, StateOpenAborted
 from .options import StoreOptions
-from .transaction import WeirTransaction
+from .transaction import (
+    TimestampedWeirTransaction,
+    WeirTransaction,
+    WindowedWeirTransaction,
+)
 
-__all__ = ("Location", "WeirStorePartition")
+__all__ = (
+    "Location",
+    "TimestampedWeirStorePartition",
+    "WeirStorePartition",
+    "WindowedWeirStorePartition",
+)
 
 # Events about opening have the logger that they have in Quix Streams.
 logger = logging.getLogger("quixstreams.state.rocksdb.partition")
@@ -63,8 +72,8 @@ class WeirStorePartition(StorePartition):
     :param open_deadline: the time that is left to open stores
     """
 
-    kind = 0
-    transaction_class = WeirTransaction
+    kind = _native.PLAIN
+    transaction_class: Type[WeirTransaction] = WeirTransaction
 
     def __init__(
         self,
@@ -235,3 +244,17 @@ class WeirStorePartition(StorePartition):
 
     def complete_recovery(self) -> None:
         self.native.apply()
+
+
+class WindowedWeirStorePartition(WeirStorePartition):
+    kind = _native.WINDOWED
+    transaction_class = WindowedWeirTransaction
+
+    def iter_keys(self, cf_name: str = "default") -> Iterator[bytes]:
+        for key, _ in self.iter_items(cf_name=cf_name):
+            yield key
+
+
+class TimestampedWeirStorePartition(WeirStorePartition):
+    kind = _native.TIMESTAMPED
+    transaction_class = TimestampedWeirTransaction

@@ -11,7 +11,12 @@ from quixstreams.state.rocksdb import OpenDeadline
 
 from ..backends import backend_spec
 from .options import StoreOptions
-from .partition import Location, WeirStorePartition
+from .partition import (
+    Location,
+    TimestampedWeirStorePartition,
+    WeirStorePartition,
+    WindowedWeirStorePartition,
+)
 
 __all__ = (
     "MemoryStore",
@@ -119,6 +124,8 @@ class MemoryStore(WeirStore):
 class WindowedWeirStore(WeirStore):
     """Values of windows in time."""
 
+    partition_class = WindowedWeirStorePartition
+
 
 class WindowedRocksDBStore(WindowedWeirStore):
     backend = "rocksdb"
@@ -139,6 +146,8 @@ class TimestampedWeirStore(WeirStore):
     :param grace_ms: how far behind the latest timestamp of its key a value may be
     :param keep_duplicates: keep all values of one key and timestamp
     """
+
+    partition_class = TimestampedWeirStorePartition
 
     def __init__(self, *args, grace_ms: int, keep_duplicates: bool, **kwargs) -> None:
         super().__init__(*args, **kwargs)

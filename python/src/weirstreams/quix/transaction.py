@@ -1,9 +1,10 @@
 """Transactions and states: Quix Streams' interfaces, with everything done in C."""
 
 import logging
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Set, Tuple, Type
 
 from quixstreams.state.base import PartitionTransaction, State
+from quixstreams.state.serialization import deserialize
 from quixstreams.utils.json import dumps as json_dumps
 
 from .. import _native
@@ -11,7 +12,17 @@ from .. import _native
 if TYPE_CHECKING:
     from .partition import WeirStorePartition
 
-__all__ = ("WeirState", "WeirTransaction")
+__all__ = (
+    "TimestampedWeirTransaction",
+    "WeirState",
+    "WeirTransaction",
+    "WindowedWeirState",
+    "WindowedWeirTransaction",
+)
+
+# What a window's key has after the prefix: two integers of 8 bytes, with a separator before and
+# between; no separator before, if the prefix is empty.
+_WINDOW_SUFFIX = 17
 
 logger = logging.getLogger("quixstreams.state.base.transaction")
 
@@ -25,7 +36,7 @@ class WeirState(_native.State, State):
 class WeirTransaction(_native.Transaction, PartitionTransaction):
     """All changes of one checkpoint of one store partition."""
 
-    state_class = WeirState
+    state_class: Type[_native.State] = WeirState
 
     def __init__(self, partition: "WeirStorePartition") -> None:
         # The base class would make caches in Python that nothing uses.
@@ -58,3 +69,42 @@ class WeirTransaction(_native.Transaction, PartitionTransaction):
         if exc_val is None and not self.failed:
             self.prepare()
             self.flush()
+
+
+class WindowedWeirState(_native.WindowedState, WeirState):
+    """The windows of one record key."""
+
+    __slots__ = ()
+
+
+class WindowedWeirTransaction(_native.WindowedTransaction, WeirTransaction):
+    """A transaction of a windowed store."""
+
+    state_class = WindowedWeirState
+
+    def key_from_prefix(self, prefix: bytes, message_key: Any) -> Any:
+        """
+        The record key that `as_state()` made a prefix of.
+
+        :param message_key: any record key of the topic: it tells whether keys are bytes
+        """
+        if isinstance(message_key, bytes):
+            return prefix
+        return deserialize(prefix, loads=self._partition.loads)
+
+    def keys(self, cf_name: str = "default") -> Iterator[bytes]:
+        for key, _ in self.items(cf_name=cf_name):
+            yield key
+
+    def iter_prefixes(self, cf_name: str = "default") -> Iterator[bytes]:
+        """Each prefix that has windows, once, in the order of the keys."""
+        seen: Set[bytes] = set()
+        for key, _ in self.items(cf_name=cf_name):
+            prefix = key[: -_WINDOW_SUFFIX - 1]
+            if len(key) >= _WINDOW_SUFFIX and prefix not in seen:
+                seen.add(prefix)
+                yield prefix
+
+
+class TimestampedWeirTransaction(_native.TimestampedTransaction, WeirTransaction):
+    """A transaction of a timestamped store."""
