@@ -2,8 +2,8 @@
 
     run.py DIFFERENTIAL_WEIR [WHAT…] [--records N] [--seeds N…]
 
-WHAT is a group of scripts (GROUPS; without it, all of them), folders, weak_spots or self_check.
-Prints cases as the other tests do.
+WHAT is a group of scripts (GROUPS; without it, all of them), backends, folders, weak_spots or
+self_check. Prints cases as the other tests do.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -32,13 +32,16 @@ class Script:
         self._make = make
         self._corrections = corrections.ALL if corrected else ()
 
+    def check(self, comparison, seed, records):
+        with corrections.applied(self._corrections):
+            return comparison.check(self._make(seed, records))
+
     def cases(self, comparison, name, seed, records):
         lines = self._make(seed, records)
         answers = []
 
         def same():
-            with corrections.applied(self._corrections):
-                answers.extend(comparison.check(lines))
+            answers.extend(self.check(comparison, seed, records))
 
         def relay(through_changelog):
             if not answers:
@@ -98,6 +101,33 @@ GROUPS = {
 }
 
 
+# Each kind of store on the backends that are not RocksDB.
+BACKENDS = ("memory", "lmdb", "slatedb")
+BACKEND_SEED = 11
+BACKEND_RECORDS = 200
+BACKEND_SCRIPTS = {
+    "plain": Script(generate.plain),
+    "ttl": corrected(generate.ttl),
+    "windowed": corrected(generate.windowed),
+    "timestamped": corrected(generate.timestamped),
+}
+
+
+def backend_cases(program):
+    for backend in BACKENDS:
+        weir = Weir(program, backend)
+        if weir.version == "none":
+            print("%s is not built: SKIPPED" % backend)
+            continue
+        for store, script in BACKEND_SCRIPTS.items():
+            yield "%s_store_on_%s_gives_the_same_answers_and_messages" % (
+                store,
+                backend,
+            ), functools.partial(
+                script.check, Comparison(weir, has_files=False), BACKEND_SEED, BACKEND_RECORDS
+            )
+
+
 def run_case(name, function):
     name = "test_" + name
     print("[ RUN      ] " + name, flush=True)
@@ -128,11 +158,13 @@ def cases_of(what, comparison, arguments):
         return weak_spots.cases(comparison.weir)
     if what == "folders":
         return folders.cases(comparison)
+    if what == "backends":
+        return backend_cases(arguments.weir)
     return random_cases(comparison, what, arguments.seeds, arguments.records)
 
 
 def main():
-    known = (*GROUPS, "folders", "weak_spots", "self_check")
+    known = (*GROUPS, "backends", "folders", "weak_spots", "self_check")
     parser = argparse.ArgumentParser()
     parser.add_argument("weir")
     parser.add_argument("what", nargs="*", default=list(GROUPS))

@@ -1,5 +1,6 @@
 /*
  * differential_weir STATE_DIR CHANGELOG < operations > answers
+ * differential_weir --version BACKEND
  *
  * Runs operations on Weir; see operations.py. CHANGELOG is read if it is there, and written
  * at the end. Backend: $WEIR_STATE_BACKEND.
@@ -323,14 +324,18 @@ static bool run_all(driver *d, const char *changelog)
     return good;
 }
 
+static int print_version(const char *name)
+{
+    const weir_backend *backend;
+    weir_status status = weir_backend_find(name, &backend, NULL);
+    printf("%s\n", status == WEIR_OK ? backend->version : "none");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        const weir_backend *backend;
-        weir_status status = weir_backend_find("rocksdb", &backend, NULL);
-        printf("%s\n", status == WEIR_OK ? backend->version : "none");
-        return status == WEIR_OK ? 0 : 1;
-    }
+    if (argc == 3 && strcmp(argv[1], "--version") == 0)
+        return print_version(argv[2]);
     if (argc != 3) {
         fprintf(stderr, "usage: differential_weir STATE_DIR CHANGELOG < operations > answers\n");
         return 2;
