@@ -20,6 +20,7 @@
 #ifndef WEIR_TOOLS_STATE_H
 #define WEIR_TOOLS_STATE_H
 
+#include <limits.h>
 #include <stdio.h>
 #include <weir/database.h>
 
@@ -292,6 +293,8 @@ void state_writer_release(state_writer *writer);
 
 /* "A/B", or A if B is empty; freed by the caller. NULL: no memory. */
 char *state_join(const char *folder, const char *name);
+/* The path without links and "..", also of a folder that is not there yet. False: too long. */
+bool state_folder_resolve(const char *path, char real[PATH_MAX]);
 /* With its parents. */
 weir_status state_folder_make(const char *path, weir_error *err);
 /* With all that is in it, links not followed. Not there: nothing. */
@@ -313,6 +316,7 @@ typedef struct state_target {
     const weir_option *options;
     bool replaces; /* the location holds the source, and is exchanged */
     bool keeps;    /* … and what was there stays in LOCATION.weir-old */
+    char *path;    /* of the folder, without links; of a URL as it was given */
     char *draft;   /* NULL: a URL */
     int draft_fd;  /* locked; -1: not ours, nothing of it is removed */
     char **made;   /* URLs of databases that this run made */

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dump.h"
@@ -108,9 +109,24 @@ static int dump_to_file(const state_request *request, const char *path)
     return code;
 }
 
+static int dump_in_place(const state_request *request, const char *path)
+{
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return tool_fail("can't write %s: %s", path, strerror(errno));
+    int code = dump_to(request, out);
+    if (fclose(out) != 0 && code == TOOL_DONE)
+        code = tool_fail("can't write %s: %s", path, strerror(errno));
+    return code;
+}
+
 int state_dump(const state_request *request)
 {
+    struct stat info;
     const char *path = request->operands[1];
+    /* A pipe or a device is written to as it is. */
+    if (strcmp(path, "-") != 0 && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return dump_in_place(request, path);
     if (strcmp(path, "-") != 0)
         return dump_to_file(request, path);
     if (isatty(STDOUT_FILENO) == 1)

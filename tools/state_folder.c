@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +34,24 @@ static bool is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool state_folder_resolve(const char *path, char real[PATH_MAX])
+{
+    char parent[PATH_MAX];
+    char above[PATH_MAX];
+    if (realpath(path, real) != NULL)
+        return true;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    size_t size = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    if (size >= sizeof parent)
+        return false;
+    snprintf(parent, sizeof parent, "%.*s", (int)size, slash == NULL ? "." : path);
+    /* Nothing of it is there: then it can't be anything that is, under another name. */
+    if (realpath(parent, above) == NULL)
+        snprintf(above, sizeof above, "%s", parent);
+    return snprintf(real, PATH_MAX, "%s/%s", strcmp(above, "/") == 0 ? "" : above, name) < PATH_MAX;
 }
 
 weir_status state_folder_make(const char *path, weir_error *err)

@@ -34,25 +34,6 @@ static bool is_inside(const char *path, const char *folder)
     return strncmp(path, folder, size) == 0 && path[size] == '/';
 }
 
-/* The real path of a folder that may not be there yet: that of its parent and its name. */
-static bool resolve(const char *path, char real[PATH_MAX])
-{
-    if (realpath(path, real) != NULL)
-        return true;
-    char parent[PATH_MAX];
-    char above[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t size = slash != NULL ? (size_t)(slash - path) : 0;
-    if (size >= sizeof parent)
-        return false;
-    snprintf(parent, sizeof parent, "%.*s", (int)size, path);
-    const char *name = slash != NULL ? slash + 1 : path;
-    /* What is not there at all can't be inside something that is. */
-    if (realpath(slash == NULL ? "." : size == 0 ? "/" : parent, above) == NULL)
-        snprintf(above, sizeof above, "%s", parent);
-    return snprintf(real, PATH_MAX, "%s/%s", strcmp(above, "/") == 0 ? "" : above, name) < PATH_MAX;
-}
-
 /* *replaces [out]: source and target are the same folder. */
 static int check_places(const migration *m, bool *replaces)
 {
@@ -66,7 +47,7 @@ static int check_places(const migration *m, bool *replaces)
                          m->to.path);
     if (m->from.is_url || m->to.is_url)
         return TOOL_DONE;
-    if (!resolve(m->from.path, from) || !resolve(m->to.path, to))
+    if (!state_folder_resolve(m->from.path, from) || !state_folder_resolve(m->to.path, to))
         return tool_fail("a path is too long");
     *replaces = strcmp(from, to) == 0;
     if (is_inside(from, to) || is_inside(to, from))

@@ -50,7 +50,7 @@ static bool is_mount_point(const char *path)
 static int check_folder(const state_target *target)
 {
     struct stat info;
-    const char *path = target->location->path;
+    const char *path = target->path;
     if (stat(path, &info) != 0)
         return errno == ENOENT ? TOOL_DONE : tool_fail("can't read %s: %s", path, strerror(errno));
     if (!S_ISDIR(info.st_mode))
@@ -99,7 +99,7 @@ static int begin_draft(state_target *target, const state_list *resumes)
 {
     weir_error err;
     weir_error_init(&err);
-    if (asprintf(&target->draft, "%s.weir-new", target->location->path) < 0) {
+    if (asprintf(&target->draft, "%s.weir-new", target->path) < 0) {
         target->draft = NULL;
         return tool_fail("out of memory");
     }
@@ -121,7 +121,7 @@ static int begin_draft(state_target *target, const state_list *resumes)
 static int check_old(const state_target *target)
 {
     char *old;
-    if (asprintf(&old, "%s.weir-old", target->location->path) < 0)
+    if (asprintf(&old, "%s.weir-old", target->path) < 0)
         return tool_fail("out of memory");
     int code =
         access(old, F_OK) != 0 ? TOOL_DONE : tool_fail("%s is there already: move it away", old);
@@ -132,10 +132,16 @@ static int check_old(const state_target *target)
 int state_target_begin(state_target *target, const state_list *resumes)
 {
     const state_location *location = target->location;
+    char real[PATH_MAX];
     target->draft_fd = -1;
     if (location->spec == NULL)
         return tool_misuse("'%s' does not say which backend is to keep it: write BACKEND:%s",
                            location->text, location->text);
+    if (!location->is_url && !state_folder_resolve(location->path, real))
+        return tool_fail("the path %s is too long", location->path);
+    target->path = strdup(location->is_url ? location->path : real);
+    if (target->path == NULL)
+        return tool_fail("out of memory");
     if (location->is_url)
         return TOOL_DONE;
     int code = check_folder(target);
@@ -150,7 +156,7 @@ int state_target_begin(state_target *target, const state_list *resumes)
 static char *complete_path(const state_target *target, const char *name)
 {
     if (target->location->is_url)
-        return state_join(target->location->path, name);
+        return state_join(target->path, name);
     char *tree = state_join(target->draft, TREE);
     char *path = tree != NULL ? state_join(tree, name) : NULL;
     free(tree);
@@ -279,7 +285,7 @@ static bool add_made(state_target *target, const char *url)
 static weir_status open_url(state_target *target, const char *name, state_store *store,
                             weir_error *err)
 {
-    char *url = state_join(target->location->path, name);
+    char *url = state_join(target->path, name);
     weir_status status = url != NULL ? clear_url(target, url, err) : no_memory(err);
     if (status == WEIR_OK && !add_made(target, url))
         status = no_memory(err);
@@ -399,7 +405,7 @@ static weir_status keep_old(const state_target *target, const char *tree, weir_e
 {
     char *old;
     weir_status status = WEIR_OK;
-    if (asprintf(&old, "%s.weir-old", target->location->path) < 0)
+    if (asprintf(&old, "%s.weir-old", target->path) < 0)
         return no_memory(err);
     if (rename(tree, old) != 0)
         status = state_folder_error(errno, "rename the old folder to", old, err);
@@ -415,7 +421,7 @@ static void leave_draft(state_target *target)
 
 weir_status state_target_commit(state_target *target, weir_error *err)
 {
-    const char *path = target->location->path;
+    const char *path = target->path;
     if (target->location->is_url) {
         target->is_committed = true;
         return WEIR_OK;
@@ -463,5 +469,6 @@ void state_target_end(state_target *target)
         close(target->draft_fd);
     }
     free(target->draft);
+    free(target->path);
     *target = (state_target){.draft_fd = -1};
 }

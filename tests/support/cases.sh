@@ -2,6 +2,7 @@
 #
 #   . cases.sh
 #   test_something() { … ; }     # fails when a command in it fails
+#   before_case() { … ; }        # optional: before each
 #   run_cases test_something …
 #
 # SPDX-License-Identifier: Apache-2.0
@@ -14,6 +15,9 @@ run_cases() {
         set +e
         (
             set -euo pipefail
+            if declare -F before_case >/dev/null; then
+                before_case
+            fi
             "$name"
         )
         local code=$?

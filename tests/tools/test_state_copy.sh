@@ -86,6 +86,10 @@ test_a_dump_that_can_not_be_written_leaves_no_file() {
     expect_message 1 "can't write $work/none/dump.weir-new" \
         "$weir" state dump "$work/s" "$work/none/dump"
     expect_message 1 "No space left on device" bash -c "'$weir' state dump '$work/s' - >/dev/full"
+    # A device is written to, and not replaced by a file.
+    ln -s /dev/full "$work/full"
+    expect_message 1 "No space left on device" "$weir" state dump "$work/s" "$work/full"
+    [[ -L $work/full && -c /dev/full ]]
     echo '{"backend":"rocksdb","layout":9}' >"$work/s/group/default/topic/0/weir.json"
     expect_message 1 "has version 9" "$weir" state dump "$work/s" "$work/dump"
     [[ ! -e $work/dump && ! -e $work/dump.weir-new ]]
@@ -202,29 +206,40 @@ test_what_can_not_be_meant_is_refused() {
 }
 
 test_a_full_disk_leaves_the_source_and_nothing_else() {
-    make_state "$work/s" rocksdb 3000 2
+    make_state "$work/s" rocksdb 500
+    make_state "$work/big" rocksdb 3000
+    mv "$work/big/group/default/topic/0" "$work/s/group/default/topic/1"
     fingerprint "$work/s" >"$work/before"
     # Room for the first partition, not for the second.
-    expect 1 "rocksdb" "$weir" state migrate --from "$work/s" --to "fault:rocksdb:$work/t" \
-        --option fault.space=40000
+    expect 1 "lack of space for write" "$weir" state migrate --from "$work/s" \
+        --to "fault:rocksdb:$work/t" --option fault.space=20000
     expect_nothing_at "$work/t"
-    expect 1 "fault" "$weir" state migrate --from "$work/s" --to "fault:rocksdb:$work/t" \
-        --option fault.op=flush --option fault.error=no_space --option fault.times=0
+    expect 1 "failure of flush, call 1" "$weir" state migrate --from "$work/s" \
+        --to "fault:rocksdb:$work/t" --option fault.op=flush --option fault.error=no_space
     expect_nothing_at "$work/t"
     fingerprint "$work/s" | diff "$work/before" -
 }
 
-# On a real file system that is full.
+# On real file systems, which are full at different moments: when the first files are made, in the
+# middle, while the log is written.
 test_a_file_system_that_is_full_is_told() {
+    local backend size
     mkdir "$work/small"
     make_state "$work/s" rocksdb 60000
-    unshare -rm bash -c '
-        set -e
-        mount -t tmpfs -o size=1m tmpfs "$1/small"
-        if "$2" state migrate --from "$1/s" --to "rocksdb:$1/small/t" 2>"$1/told"; then exit 3; fi
-        cat "$1/told"
-        grep -q "No space left on device" "$1/told"
-        [[ -z $(ls "$1/small") ]]' - "$work" "$weir"
+    for backend in rocksdb "${plugins[@]}"; do
+        for size in 16k 40k 300k 1m; do
+            unshare -rm bash -c '
+                set -e
+                mount -t tmpfs -o "size=$4" tmpfs "$1/small"
+                if "$2" state migrate --from "$1/s" --to "$3:$1/small/t" >"$1/told" 2>&1; then
+                    exit 3
+                fi
+                cat "$1/told"
+                grep -qi "no space left\|lack of space\|full" "$1/told"
+                [[ -z $(ls "$1/small") ]]' - "$work" "$weir" "$backend" "$size" ||
+                { echo "$backend on $size"; return 1; }
+        done
+    done
     expect 0 "fine" "$weir" state verify "$work/s"
 }
 
@@ -263,6 +278,33 @@ test_a_killed_migration_is_gone_on_with() {
     [[ $(digest_of "$work/t") == "$wanted" && ! -e $work/t.weir-new ]]
 }
 
+# In its place, there is at every moment all of the old or all of the new.
+test_a_killed_migration_in_place_loses_nothing() {
+    local to=${plugins[0]:-} round wanted
+    [[ -n $to ]] || return 0
+    make_state "$work/s" rocksdb 3000 2
+    wanted=$(digest_of "$work/s")
+    for round in 1 2 3 4 5 6; do
+        timeout -s KILL "0.0$((round * 2))" "$weir" state migrate --from "$work/s" \
+            --to "$to:$work/s" >"$work/out" 2>&1 || true
+        [[ $(digest_of "$work/s") == "$wanted" ]]
+    done
+    "$weir" state migrate --from "$work/s" --to "$to:$work/s"
+    [[ $(digest_of "$work/s") == "$wanted" ]]
+    make_state "$work/s" "$to" 3010
+}
+
+test_a_folder_behind_a_link_is_migrated_where_it_is() {
+    local to=${plugins[0]:-}
+    [[ -n $to ]] || return 0
+    mkdir "$work/disk"
+    make_state "$work/disk/s" rocksdb 10
+    ln -s disk/s "$work/s"
+    (cd "$work/s" && "$weir" state migrate --from . --to "$to:$work/s")
+    [[ -L $work/s && $(ls "$work/disk") == s ]]
+    grep -q "\"backend\":\"$to\"" "$work/disk/s/group/default/topic/0/weir.json"
+}
+
 test_what_a_killed_run_left_of_other_state_does_not_come_along() {
     make_state "$work/s" rocksdb 10 1
     make_state "$work/other" rocksdb 10 3
@@ -281,13 +323,10 @@ test_progress_is_told_when_asked_for() {
     expect 0 "verify: 1 of 1 databases" "$weir" state verify "$work/t" --progress
 }
 
-# A fresh folder for each case.
+before_case() {
+    rm -rf "${work:?}"/*
+}
 for name in $(declare -F | awk '{ print $3 }' | grep '^test_'); do
     cases+=("$name")
 done
-failed=0
-for name in "${cases[@]}"; do
-    rm -rf "${work:?}"/*
-    run_cases "$name" || failed=1
-done
-exit $failed
+run_cases "${cases[@]}"

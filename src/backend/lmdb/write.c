@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "internal.h"
 
 /* LMDB keeps the size of an item in 32 bits; a bucket is one item. */
 #define BUCKET_MAX UINT32_MAX
+/* A disk with less is full. */
+#define LEAST_FREE 65536u
 
 /* ------------------------------------------------------------- a transaction */
 
@@ -27,6 +30,16 @@ static weir_status grow(weir_backend_db *db, weir_error *err)
         db->host->log(WEIR_LOG_DEBUG, "lmdb.grow", message);
     }
     return status;
+}
+
+/* LMDB tells a write that the end of the disk cut off as EIO. */
+static int reason_of(weir_backend_db *db, int code)
+{
+    mdb_filehandle_t fd;
+    struct statvfs disk;
+    if (code != EIO || mdb_env_get_fd(db->env, &fd) != 0 || fstatvfs(fd, &disk) != 0)
+        return code;
+    return disk.f_bavail * disk.f_frsize < LEAST_FREE ? ENOSPC : code;
 }
 
 weir_status weir__lmdb_change(weir_backend_db *db,
@@ -48,7 +61,8 @@ weir_status weir__lmdb_change(weir_backend_db *db,
         }
         weir__lmdb_readers_age(db);
         if (code != MDB_MAP_FULL)
-            return code == 0 ? WEIR_OK : weir__lmdb_fail(db->host, db->label, code, what, err);
+            return code == 0 ? WEIR_OK
+                             : weir__lmdb_fail(db->host, db->label, reason_of(db, code), what, err);
         weir_status status = grow(db, err);
         if (status != WEIR_OK)
             return status;

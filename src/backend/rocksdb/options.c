@@ -18,6 +18,8 @@
 /* Info logs of earlier opens that are kept. RocksDB's own 1000 fill a folder that is opened
  * at each rebalance. */
 #define KEEP_INFO_LOGS 10
+/* Of RocksDB's levels, 0 (debug) to 5 (header): what has no line in it besides the header. */
+#define INFO_LOG_FATAL 4
 
 enum option_row {
     ROW_WRITE_BUFFER_SIZE,
@@ -58,7 +60,8 @@ const weir_option_spec weir__rocksdb_option_table[] = {
                                 "write-ahead logs of a database before memtables are flushed to "
                                 "release them, bytes; 0: RocksDB decides"},
     [ROW_DB_LOG_DIR] = {"db_log_dir", WEIR_OPTION_STRING, NULL, NULL, 0, 0,
-                        "folder for RocksDB's info logs; default: the folder of the database"},
+                        "folder for RocksDB's info logs; default: the folder of the database, "
+                        "and no more than their head"},
     [ROW_USE_FSYNC] = {"use_fsync", WEIR_OPTION_BOOL, "true", NULL, 0, 0,
                        "make files durable with fsync instead of fdatasync"},
     [ROW_WAL] = {"wal", WEIR_OPTION_BOOL, "on", NULL, 0, 0,
@@ -201,6 +204,11 @@ weir_status weir__rocksdb_options_make(weir_backend_db *db, bool create, weir_er
     rocksdb_options_set_keep_log_file_num(options, KEEP_INFO_LOGS);
     if (db->wal_folder)
         rocksdb_options_set_wal_dir(options, db->wal_folder);
+    /* Where RocksDB is built with assertions, as distributions build it, a line for an info log
+     * that could not be written before, on a full disk, ends the process. What a log tells about
+     * errors comes back as the error itself. */
+    if (!settings->db_log_dir)
+        rocksdb_options_set_info_log_level(options, INFO_LOG_FATAL);
     if (db->read_only) {
         /* A folder that can't be made: RocksDB then goes on without an info log, which
          * would be the one thing that a read-only open changes at the location. */
