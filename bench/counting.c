@@ -97,9 +97,16 @@ static weir_status open_log(const char *store, const char *stream_id, int32_t pa
 bool counting_open(counting *self, const char *state_dir, const char *backend, size_t cache_bytes,
                    bench_sample *sample)
 {
+    weir_store_config store;
+    weir_store_config_init(&store);
+    return counting_open_store(self, state_dir, backend, cache_bytes, &store, sample);
+}
+
+bool counting_open_store(counting *self, const char *state_dir, const char *backend,
+                         size_t cache_bytes, weir_store_config *store, bench_sample *sample)
+{
     weir_error err;
     weir_state_options options;
-    weir_store_config store;
     memset(self, 0, sizeof(*self));
     weir_error_init(&err);
     weir_log_set_level(WEIR_LOG_WARN);
@@ -110,10 +117,9 @@ bool counting_open(counting *self, const char *state_dir, const char *backend, s
     options.cache_bytes = cache_bytes;
     options.changelog_open = open_log;
     options.changelog_arg = self;
-    weir_store_config_init(&store);
-    store.stream_id = "records";
+    store->stream_id = "records";
     if (weir_state_manager_new(&options, &self->manager, &err) != WEIR_OK ||
-        weir_state_manager_register(self->manager, &store, &err) != WEIR_OK ||
+        weir_state_manager_register(self->manager, store, &err) != WEIR_OK ||
         weir_state_manager_assign(self->manager, "records", 0, &err) != WEIR_OK)
         return bench_fail(sample, &err, "open the state on %s", backend);
     self->partition = weir_state_manager_partition(self->manager, "default", "records", 0);
@@ -129,8 +135,7 @@ void counting_close(counting *self)
     memset(self, 0, sizeof(*self));
 }
 
-/* Ends *txn with a checkpoint at the record `offset`. */
-static weir_status checkpoint_at(counting *self, weir_txn **txn, int64_t offset, weir_error *err)
+weir_status counting_checkpoint(counting *self, weir_txn **txn, int64_t offset, weir_error *err)
 {
     int64_t last = WEIR_OFFSET_NONE;
     double start = bench_now();
@@ -171,7 +176,7 @@ bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t che
         if (status == WEIR_OK)
             status = count_one(txn, keys[i], &err);
         if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
-            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
     }
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "count");
@@ -211,7 +216,7 @@ bool counting_set(counting *self, const uint32_t *keys, size_t count, size_t che
         weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
         status = weir_state_set_int(state, BENCH_VALUE_NAME, (int64_t)i, &err);
         if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
-            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
     }
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "set");
@@ -275,7 +280,7 @@ bool counting_preload(counting *self, uint32_t count, bench_sample *sample)
         weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
         status = weir_state_set_int(state, BENCH_VALUE_NAME, 1, &err);
         if (status == WEIR_OK && ((i + 1) % PRELOAD_CHECKPOINT == 0 || i + 1 == count))
-            status = checkpoint_at(self, &txn, (int64_t)i, &err);
+            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
     }
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "preload");

@@ -28,9 +28,14 @@ typedef struct counting {
 
 bool counting_open(counting *self, const char *state_dir, const char *backend, size_t cache_bytes,
                    bench_sample *sample);
+/* The same with a store of another kind; its name and stream are set here. */
+bool counting_open_store(counting *self, const char *state_dir, const char *backend,
+                         size_t cache_bytes, weir_store_config *store, bench_sample *sample);
 /* NULL members are allowed. */
 void counting_close(counting *self);
 
+/* Ends *txn with a checkpoint at the record `offset`; NULL then. */
+weir_status counting_checkpoint(counting *self, weir_txn **txn, int64_t offset, weir_error *err);
 /* For each record get + set of its key's counter, and a checkpoint every so many. */
 bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
                   bench_sample *sample);

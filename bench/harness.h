@@ -105,5 +105,6 @@ bool bench_state(bench_table *bench);    /* state.c */
 bool bench_recovery(bench_table *bench); /* recovery.c */
 bool bench_pipeline(bench_table *bench); /* pipeline.c */
 bool bench_backends(bench_table *bench); /* backends.c */
+bool bench_windows(bench_table *bench);  /* windows.c */
 
 #endif

@@ -23,6 +23,8 @@ static const struct {
     {"state", bench_state, "get + set of a counter, against raw RocksDB"},
     {"recovery", bench_recovery, "a changelog into a fresh partition, against raw bulk writes"},
     {"pipeline", bench_pipeline, "the counting job on a real broker, against librdkafka alone"},
+    {"windows", bench_windows,
+     "windows, as-of lookups and TTL, against raw RocksDB and Quix Streams"},
     {"backends", bench_backends, "all backends side by side, against rocksdb"},
 };
 

@@ -47,25 +47,41 @@ static rocksdb_options_t *make_options(rocksdb_cache_t *cache)
     return options;
 }
 
-bool raw_open(raw_db *raw, const char *path, bench_sample *sample)
+static bool open_families(raw_db *raw, const char *path, const char *const *names, int count,
+                          bench_sample *sample)
 {
-    static const char *const names[] = {"default", "__metadata__"};
-    rocksdb_column_family_handle_t *handles[2] = {NULL, NULL};
+    rocksdb_column_family_handle_t *handles[4] = {NULL};
     char *text = NULL;
     memset(raw, 0, sizeof(*raw));
     raw->cache = rocksdb_cache_create_lru((size_t)1 << 30);
     raw->options = make_options(raw->cache);
     raw->read = rocksdb_readoptions_create();
     raw->write = rocksdb_writeoptions_create();
-    const rocksdb_options_t *options[] = {raw->options, raw->options};
-    raw->db = rocksdb_open_column_families(raw->options, path, 2, names, options, handles, &text);
+    const rocksdb_options_t *options[] = {raw->options, raw->options, raw->options, raw->options};
+    raw->db =
+        rocksdb_open_column_families(raw->options, path, count, names, options, handles, &text);
     if (!raw_check(text, "open raw RocksDB", sample)) {
         raw->db = NULL;
         return false;
     }
     raw->data = handles[0];
     raw->metadata = handles[1];
+    raw->extra[0] = handles[2];
+    raw->extra[1] = handles[3];
     return true;
+}
+
+bool raw_open(raw_db *raw, const char *path, bench_sample *sample)
+{
+    static const char *const names[] = {"default", "__metadata__"};
+    return open_families(raw, path, names, 2, sample);
+}
+
+bool raw_open_with(raw_db *raw, const char *path, const char *first, const char *second,
+                   bench_sample *sample)
+{
+    const char *const names[] = {"default", "__metadata__", first, second};
+    return open_families(raw, path, names, 4, sample);
 }
 
 void raw_close(raw_db *raw)
@@ -73,6 +89,8 @@ void raw_close(raw_db *raw)
     if (raw->db) {
         rocksdb_column_family_handle_destroy(raw->data);
         rocksdb_column_family_handle_destroy(raw->metadata);
+        for (int i = 0; i < 2 && raw->extra[i]; i++)
+            rocksdb_column_family_handle_destroy(raw->extra[i]);
         rocksdb_close(raw->db);
     }
     rocksdb_readoptions_destroy(raw->read);

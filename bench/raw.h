@@ -19,10 +19,14 @@ typedef struct raw_db {
     rocksdb_writeoptions_t *write;
     rocksdb_column_family_handle_t *data;     /* "default" */
     rocksdb_column_family_handle_t *metadata; /* "__metadata__" */
+    rocksdb_column_family_handle_t *extra[2]; /* of raw_open_with */
 } raw_db;
 
 /* Opens, or makes, a database with the two column families. */
 bool raw_open(raw_db *raw, const char *path, bench_sample *sample);
+/* … and two more. */
+bool raw_open_with(raw_db *raw, const char *path, const char *first, const char *second,
+                   bench_sample *sample);
 void raw_close(raw_db *raw);
 /* False, with sample->message, if text is an error of RocksDB, which is freed. */
 bool raw_check(char *text, const char *what, bench_sample *sample);
