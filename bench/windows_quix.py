@@ -14,9 +14,10 @@ import time
 import warnings
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from quixstreams.state.rocksdb import RocksDBStore, WindowedRocksDBStore
+    warnings.showwarning = lambda *_, **__: None
+    from quixstreams.state.rocksdb import RocksDBStore
     from quixstreams.state.rocksdb.timestamped import TimestampedStore
+    from quixstreams.state.rocksdb.windowed.store import WindowedRocksDBStore
 
 SIZE_MS = 600_000
 GRACE_MS = 300_000
