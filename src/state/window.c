@@ -349,6 +349,7 @@ void weir__window_txn_begin(const weir_partition *partition, weir__window_txn *w
 {
     window->has_ends = partition->ends == WEIR__ENDS_VALID;
     window->first_end = 0;
+    window->first_end_mark = WEIR__MARK_NONE;
     window->first_end_epoch = partition->memo_epoch;
 }
 

@@ -54,7 +54,7 @@ typedef struct weir__window_memo {
     int64_t bound;
     int64_t undeleted;   /* no window that starts before it is left to weir_window_delete_until */
     int64_t value_mark;  /* of deleted values */
-    int64_t first_value; /* no collected value has a lower id */
+    int64_t first_value; /* no collected value at or after value_mark has a lower id */
     bool is_dirty;       /* differs from that in the record cache */
     bool is_latest_set;  /* in this transaction */
     uint32_t count;
@@ -81,6 +81,11 @@ weir_status weir__window_memo_forget(weir_txn *txn, weir_slice prefix, weir_erro
 weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
                                    int64_t until, weir_windows *list, weir_error *err);
 
+/* Where the first window starts that has not expired and ends after `end`; INT64_MAX: there is
+ * none. *first [out]. */
+weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                    int64_t end, int64_t *first, weir_error *err);
+
 /* ---------------------------------------------------------------------------
  * The part of a transaction
  * ------------------------------------------------------------------------- */
@@ -90,8 +95,10 @@ struct weir__window_txn {
     weir__update *last; /* the memo used last; NULL: none */
     weir__buffer key;   /* the state key at hand */
     bool has_ends;      /* the index by end has all windows of the transaction */
-    /* No window of the transaction ends before it; holds in this epoch only. */
+    /* No window of the transaction that has not expired ends before it. Holds in this epoch, and
+     * while the partition's mark is not set back. */
     int64_t first_end;
+    int64_t first_end_mark;
     uint64_t first_end_epoch;
     weir_windows *spare_list;
     weir__arena collected; /* what weir_window_collected handed out */

@@ -192,7 +192,7 @@ weir_status weir__window_delete_values(weir_txn *txn, weir_slice prefix, const i
     int64_t first;
     weir__window_memo *memo;
     weir_status status = load_mark(txn, prefix, &memo, err);
-    if (status || to <= memo->first_value)
+    if (status || (!from && to <= memo->first_value))
         return status;
     int64_t begin = from ? *from : memo->value_mark;
     begin = begin > 0 ? begin : 0;
@@ -201,10 +201,11 @@ weir_status weir__window_delete_values(weir_txn *txn, weir_slice prefix, const i
     status = delete_range(txn, prefix, begin, to, &last, &first, err);
     if (status)
         return status;
-    if (!from) {
+    if (!from)
         memo->first_value = first;
-        memo->is_dirty = true;
-    }
+    else if (last != WEIR__MARK_NONE && last < memo->first_value)
+        memo->first_value = last;
+    memo->is_dirty = true;
     return last == WEIR__MARK_NONE ? WEIR_OK : set_mark(txn, prefix, memo, last, err);
 }
 

@@ -52,13 +52,11 @@ static weir_status find_values(weir_txn *txn, weir_windows *list, uint32_t flags
 static weir_status delete_old_values(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
                                      const weir_window *last, uint32_t flags, weir_error *err)
 {
-    weir_status status = WEIR_OK;
-    if (memo->count == 0 && memo->bound < INT64_MAX)
-        status = weir__window_memo_scan(txn, prefix, memo, memo->bound - 1, NULL, err);
+    int64_t first;
+    weir_status status = weir__window_memo_first(txn, prefix, memo, WEIR__MARK_NONE, &first, err);
     if (status)
         return status;
-    int64_t to =
-        memo->count > 0 ? memo->spans[0].start : weir__window_values_end(last->end_ms, flags);
+    int64_t to = first < INT64_MAX ? first : weir__window_values_end(last->end_ms, flags);
     return weir__window_delete_values(txn, prefix, NULL, to, err);
 }
 

@@ -82,32 +82,15 @@ static weir_status read_values(weir_txn *txn, weir_windows *list, uint32_t flags
 
 /* --- Changing the state --- */
 
-/* The first window of a key that has not expired; INT64_MAX: there is none. Windows that
- * came late, with an end at or before the mark, don't count. */
-static weir_status find_first(weir_txn *txn, weir_slice prefix, int64_t mark, int64_t *first,
-                              weir_error *err)
-{
-    weir__window_memo *memo;
-    *first = INT64_MAX;
-    weir_status status = weir__window_memo_get(txn, prefix, &memo, err);
-    if (!status && memo->count == 0 && memo->bound < INT64_MAX)
-        status = weir__window_memo_scan(txn, prefix, memo, memo->bound - 1, NULL, err);
-    if (status)
-        return status;
-    for (uint32_t i = 0; i < memo->count && *first == INT64_MAX; i++) {
-        if (memo->spans[i].end > mark)
-            *first = memo->spans[i].start;
-    }
-    if (memo->bound < *first)
-        *first = memo->bound;
-    return WEIR_OK;
-}
-
 static weir_status delete_values(weir_txn *txn, const weir_window *window, int64_t mark,
                                  uint32_t flags, weir_error *err)
 {
     int64_t first;
-    weir_status status = find_first(txn, window->key, mark, &first, err);
+    weir__window_memo *memo;
+    weir_status status = weir__window_memo_get(txn, window->key, &memo, err);
+    /* Windows that came late, with an end at or before the mark, don't count. */
+    if (!status)
+        status = weir__window_memo_first(txn, window->key, memo, mark, &first, err);
     if (status)
         return status;
     int64_t to = first < INT64_MAX ? first : weir__window_values_end(window->end_ms, flags);
@@ -167,6 +150,8 @@ static weir_status expire(weir_txn *txn, int64_t max_end, int64_t step, uint32_t
         return status;
     int64_t expired = memo->expired;
     int64_t mark = move_mark(expired, max_end, step);
+    if (expired < window->first_end_mark)
+        window->first_end = 0;
     int64_t first_left = window->first_end;
     if (max_end >= window->first_end && expired < INT64_MAX)
         status = find_ends(txn, expired > 0 ? expired + 1 : 0, max_end, list, &first_left, err);
@@ -183,6 +168,7 @@ static weir_status expire(weir_txn *txn, int64_t max_end, int64_t step, uint32_t
         weir_txn_fail(txn);
     else
         window->first_end = first_left;
+    window->first_end_mark = mark;
     return status;
 }
 

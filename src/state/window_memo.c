@@ -199,7 +199,7 @@ static weir_status take(weir__window_memo *memo, weir_slice prefix, int64_t unti
         return WEIR_OK;
     bool is_own =
         weir__window_pair_read(key, prefix, &start, &end) && start < INT64_MAX && end <= INT64_MAX;
-    if (first > (uint64_t)until) {
+    if (until < 0 || first > (uint64_t)until) {
         /* Whoever it belongs to: the prefix's windows that start before it have been seen. */
         if (is_own)
             weir__window_memo_add(memo, (int64_t)start, (int64_t)end);
@@ -240,4 +240,43 @@ weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__windo
         return status;
     *memo = found;
     return WEIR_OK;
+}
+
+/* From the bound on, over the keys of other prefixes. */
+static weir_status search_first(weir_txn *txn, weir_slice prefix, int64_t from, int64_t after,
+                                int64_t *first, weir_error *err)
+{
+    weir_iter *iter;
+    weir_status status =
+        weir__window_iter_open(txn, WEIR_CF_DEFAULT, prefix, from, INT64_MAX, false, &iter, err);
+    while (!status && *first == INT64_MAX) {
+        weir_slice key;
+        weir_slice value;
+        uint64_t start;
+        uint64_t end;
+        status = weir_iter_next(iter, &key, &value, err);
+        if (!status && weir__window_pair_read(key, prefix, &start, &end) && end <= INT64_MAX &&
+            (int64_t)end > after)
+            *first = (int64_t)start;
+    }
+    weir_iter_close(iter);
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+}
+
+weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                    int64_t end, int64_t *first, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    *first = INT64_MAX;
+    if (memo->count == 0 && memo->bound < INT64_MAX)
+        status = weir__window_memo_scan(txn, prefix, memo, memo->bound - 1, NULL, err);
+    if (status)
+        return status;
+    for (uint32_t i = 0; i < memo->count && *first == INT64_MAX; i++) {
+        if (memo->spans[i].end > end)
+            *first = memo->spans[i].start;
+    }
+    if (*first < INT64_MAX || memo->bound == INT64_MAX)
+        return WEIR_OK;
+    return search_first(txn, prefix, memo->bound, end, first, err);
 }
