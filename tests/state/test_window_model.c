@@ -515,7 +515,7 @@ static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
     memset(&m, 0, sizeof m);
     print_message("%s, seed %" PRIu64 "\n", backend, seed);
     m.random.state = seed;
-    m.reopen_one_in = strcmp(backend, "slatedb") == 0 ? 20000 : 3000;
+    m.reopen_one_in = 10000;
     for (int key = 0; key < KEYS; key++)
         m.current.latest[key] = m.current.expired[key] = m.current.deleted[key] =
             m.current.value_mark[key] = NONE;
