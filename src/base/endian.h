@@ -7,20 +7,21 @@
 #ifndef WEIR_BASE_ENDIAN_H
 #define WEIR_BASE_ENDIAN_H
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline void weir__put_be64(uint8_t *out, uint64_t value)
 {
-    for (int i = 0; i < 8; i++)
-        out[i] = (uint8_t)(value >> (56 - 8 * i));
+    value = htobe64(value);
+    memcpy(out, &value, sizeof value);
 }
 
 static inline uint64_t weir__get_be64(const uint8_t *in)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | in[i];
-    return value;
+    uint64_t value;
+    memcpy(&value, in, sizeof value);
+    return be64toh(value);
 }
 
 #endif
