@@ -27,6 +27,8 @@
 
 #include "base/clock.h"
 #include "base/endian.h"
+#include <weir/window.h>
+
 #include "state/support_harness.h"
 
 #define ROUNDS       28 /* the last is one that is checked */
@@ -52,13 +54,13 @@ typedef struct mode {
     const char *name;
     const weir_option *options;
     bool has_changelog;
+    bool has_windows; /* counts by key and second, seconds that are over expire */
 } mode;
 
 static const mode modes[] = {
-    {"changelog", wal_on, true},
-    {"changelog-wal-off", wal_off, true},
-    {"no-changelog", wal_on, false},
-    {"no-changelog-wal-off", wal_off, false},
+    {"changelog", wal_on, true, false},     {"changelog-wal-off", wal_off, true, false},
+    {"no-changelog", wal_on, false, false}, {"no-changelog-wal-off", wal_off, false, false},
+    {"windows", wal_off, true, true},       {"windows-no-changelog", wal_on, false, true},
 };
 
 /* ---------------------------------------------------------------------------
@@ -74,8 +76,19 @@ typedef struct file_log {
     int fd;
 } file_log;
 
-/* Sizes of key, value and processed offsets; the tombstone; then the bytes. */
-#define FRAME_HEAD 25u
+/* Sizes of key, value and processed offsets; the tombstone; the family; then the bytes. */
+#define FRAME_HEAD 26u
+
+static const char *const families[] = {"default", "__latest-timestamps__", "__expiration-index__",
+                                       "__global-counter__"};
+
+static uint8_t family_number(const char *name)
+{
+    uint8_t number = 0;
+    while (strcmp(families[number], name) != 0)
+        number++;
+    return number;
+}
 
 static weir_status frame_write(weir__buffer *out, const weir_changelog_record *record)
 {
@@ -84,6 +97,7 @@ static weir_status frame_write(weir__buffer *out, const weir_changelog_record *r
     weir__put_be64(head + 8, record->value.size);
     weir__put_be64(head + 16, record->processed_offsets_size);
     head[24] = record->is_tombstone;
+    head[25] = family_number(record->cf);
     weir_status status = weir__buffer_append(out, head, sizeof(head));
     if (status == WEIR_OK)
         status = weir__buffer_append(out, record->key.data, record->key.size);
@@ -108,7 +122,7 @@ static size_t frame_read(const uint8_t *data, size_t size, weir_changelog_record
         return 0;
     const uint8_t *bytes = data + FRAME_HEAD;
     memset(record, 0, sizeof(*record));
-    record->cf = "default";
+    record->cf = families[data[25]];
     record->key = weir_slice_of(bytes, key_size);
     record->value = weir_slice_of(bytes + key_size, value_size);
     record->processed_offsets = (const char *)bytes + key_size + value_size;
@@ -251,6 +265,7 @@ static void open_partition(harness *h, const char *folder, const mode *m)
     h->has_changelog = m->has_changelog;
     weir_store_config_init(&h->store);
     h->store.stream_id = TEST_STREAM;
+    h->store.kind = m->has_windows ? WEIR_STORE_WINDOWED : WEIR_STORE_PLAIN;
     h->open_log = open_file_log;
     h->open_log_arg = h->folder;
     harness_open(h);
@@ -271,6 +286,49 @@ static int64_t resume(harness *h, const ledger *book, const mode *m)
     next = atomic_load(&book->committed);
     harness_recover(h, next);
     return next;
+}
+
+/* Ten ms from record to record: a window of a second has a hundred. */
+#define RECORD_MS 10
+#define WINDOW_MS 1000
+#define GRACE_MS  500
+
+static int64_t window_of(int64_t record)
+{
+    return record * RECORD_MS / WINDOW_MS * WINDOW_MS;
+}
+
+static int64_t read_count(weir_txn *txn, uint32_t counter, int64_t start)
+{
+    char key[16];
+    weir_slice value;
+    weir_error err;
+    snprintf(key, sizeof(key), "%u", counter);
+    weir_state *view = weir_txn_state(txn, weir_slice_str(key));
+    weir_status status = weir_window_get(view, start, start + WINDOW_MS, &value, &err);
+    if (status == WEIR_NOT_FOUND)
+        return 0;
+    assert_ok(status, err);
+    return strtoll((const char *)value.data, NULL, 10);
+}
+
+static void process_window(weir_txn *txn, int64_t record)
+{
+    char key[16];
+    char value[24];
+    weir_windows *windows;
+    weir_error err;
+    int64_t now = record * RECORD_MS;
+    int64_t start = window_of(record);
+    int64_t count = read_count(txn, counter_of(record), start);
+    snprintf(value, sizeof(value), "%" PRId64, count + 1);
+    snprintf(key, sizeof(key), "%u", counter_of(record));
+    weir_state *view = weir_txn_state(txn, weir_slice_str(key));
+    /* With its NUL, which ends the number for who reads it. */
+    weir_slice bytes = weir_slice_of(value, strlen(value) + 1);
+    assert_ok(weir_window_update(view, start, start + WINDOW_MS, bytes, now, &err), err);
+    assert_ok(weir_window_expire_all(txn, now - GRACE_MS, WINDOW_MS, 0, &windows, &err), err);
+    weir_windows_close(windows);
 }
 
 static void process(weir_txn *txn, int64_t record)
@@ -311,7 +369,7 @@ static _Noreturn void work(const char *folder, const mode *m)
     for (;;) {
         weir_txn *txn = harness_begin(&h);
         for (uint32_t i = 1 + test_random_below(&random, 100); i > 0; i--)
-            process(txn, next++);
+            m->has_windows ? process_window(txn, next++) : process(txn, next++);
         checkpoint(&h, book, m, txn, next);
     }
 }
@@ -373,6 +431,33 @@ static void check_counters(harness *h, int64_t records)
     weir_txn_free(txn);
 }
 
+/* The windows that are not over hold what they should, and the index has them and no others. */
+static void check_windows(harness *h, int64_t records)
+{
+    weir_windows *windows;
+    weir_window window;
+    weir_error err;
+    size_t expected = 0;
+    weir_txn *txn = harness_begin(h);
+    int64_t last = (records - 1) * RECORD_MS;
+    for (int64_t start = 0; start <= window_of(records - 1); start += WINDOW_MS) {
+        int64_t counts[COUNTERS] = {0};
+        for (int64_t i = start / RECORD_MS; i < (start + WINDOW_MS) / RECORD_MS && i < records; i++)
+            counts[counter_of(i)]++;
+        bool is_over = start + WINDOW_MS <= last - GRACE_MS;
+        for (uint32_t i = 0; i < COUNTERS; i++) {
+            assert_int_equal(read_count(txn, i, start), is_over ? 0 : counts[i]);
+            expected += !is_over && counts[i] > 0;
+        }
+    }
+    assert_ok(weir_window_expire_all(txn, INT64_MAX - 1, WINDOW_MS, 0, &windows, &err), err);
+    while (weir_windows_next(windows, &window, &err) == WEIR_OK)
+        expected--;
+    weir_windows_close(windows);
+    assert_int_equal(expected, 0);
+    weir_txn_free(txn);
+}
+
 static void run_mode(const mode *m)
 {
     char *folder = test_folder_new();
@@ -390,7 +475,8 @@ static void run_mode(const mode *m)
         int64_t records = resume(&h, book, m);
         assert_true(records >= atomic_load(&book->flushed));
         assert_true(records >= before);
-        check_counters(&h, records);
+        if (records > 0)
+            m->has_windows ? check_windows(&h, records) : check_counters(&h, records);
         close_partition(&h);
         before = records;
     }
@@ -425,6 +511,18 @@ static void test_flushed_checkpoints_survive_kill_without_changelog_and_log(void
     run_mode(&modes[3]);
 }
 
+static void test_windows_after_kill_are_those_of_the_committed_offset(void **state)
+{
+    (void)state;
+    run_mode(&modes[4]);
+}
+
+static void test_flushed_windows_survive_kill_without_changelog(void **state)
+{
+    (void)state;
+    run_mode(&modes[5]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--worker") == 0)
@@ -434,6 +532,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_recovery_after_kill_is_exact_without_write_ahead_log),
         cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog),
         cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog_and_log),
+        cmocka_unit_test(test_windows_after_kill_are_those_of_the_committed_offset),
+        cmocka_unit_test(test_flushed_windows_survive_kill_without_changelog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
