@@ -103,7 +103,7 @@ test_every_backend_takes_over_from_every_other() {
     local wanted
     wanted=$(digest_of "$work/s")
     from=rocksdb
-    for to in "${plugins[@]}" rocksdb "${plugins[@]}"; do
+    for to in "${plugins[@]}" rocksdb; do
         expect 0 "migrated 2 databases" \
             "$weir" state migrate --from "$work/s" --to "$to:$work/on-$to"
         rm -r "$work/s"
@@ -225,9 +225,9 @@ test_a_full_disk_leaves_the_source_and_nothing_else() {
 test_a_file_system_that_is_full_is_told() {
     local backend size
     mkdir "$work/small"
-    make_state "$work/s" rocksdb 60000
+    make_state "$work/s" rocksdb 20000
     for backend in rocksdb "${plugins[@]}"; do
-        for size in 16k 40k 300k 1m; do
+        for size in 16k 40k 200k; do
             unshare -rm bash -c '
                 set -e
                 mount -t tmpfs -o "size=$4" tmpfs "$1/small"
@@ -246,7 +246,7 @@ test_a_file_system_that_is_full_is_told() {
 # Killed at some moment of its run, again and again, then left to end.
 test_a_killed_migration_is_gone_on_with() {
     local to=${plugins[0]:-rocksdb} round delay wanted kept=0 output
-    make_state "$work/s" rocksdb 10000 3
+    make_state "$work/s" rocksdb 5000 3
     wanted=$(digest_of "$work/s")
     for round in 1 3 5 7; do
         delay=0.0$((round * 9 % 100))
@@ -259,10 +259,10 @@ test_a_killed_migration_is_gone_on_with() {
             rm -rf "$work/t"
         fi
     done
-    # One partition is complete, the next is cut off.
+    # Each takes a second: one partition is complete, the next is cut off.
     rm -rf "$work/t.weir-new"
     "$weir" state migrate --from "$work/s" --to "fault:$to:$work/t" \
-        --option fault.op=close --option fault.nth=2 --option fault.delay_ms=60000 \
+        --option fault.op=flush --option fault.times=0 --option fault.delay_ms=1000 \
         --option fault.error=none >"$work/out" 2>&1 &
     local pid=$! tries=0
     until [[ -e $work/t.weir-new/tree/group/default/topic/0 ]]; do
@@ -284,7 +284,7 @@ test_a_killed_migration_in_place_loses_nothing() {
     [[ -n $to ]] || return 0
     make_state "$work/s" rocksdb 3000 2
     wanted=$(digest_of "$work/s")
-    for round in 1 2 3 4 5 6; do
+    for round in 1 2 4; do
         timeout -s KILL "0.0$((round * 2))" "$weir" state migrate --from "$work/s" \
             --to "$to:$work/s" >"$work/out" 2>&1 || true
         [[ $(digest_of "$work/s") == "$wanted" ]]
