@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/timestamped.h>
+
 #include "state/support_matrix.h"
 
 enum { KEYS = 5000, RECORDS = 100000, CHECKPOINT = 10000 };
@@ -158,11 +160,75 @@ static void test_cached_keys_are_counted_up_without_an_allocation(void **state)
     h->partition->backend = inner;
 }
 
+/* A value and a lookup for each record, of five timestamps in turn; or a value that expires. */
+static void run_by_time(harness *h, size_t records)
+{
+    weir_error err;
+    weir_txn *txn = NULL;
+    for (size_t i = 0; i < records; i++) {
+        char prefix[16];
+        weir_slice value;
+        if (!txn && weir_partition_begin(h->partition, &txn, &err))
+            fail_msg("%s", err.message);
+        int size = snprintf(prefix, sizeof prefix, "N%05u", (unsigned)(i % (KEYS / 5)));
+        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, (size_t)size));
+        if (h->store.kind == WEIR_STORE_TIMESTAMPED) {
+            int64_t time = 1000 + (int64_t)(i / (KEYS / 5) % 5) * 10;
+            if (weir_timestamped_set(state, time, weir_slice_str("value"), &err) ||
+                weir_timestamped_get_latest(state, time + 5, NULL, &value, &err))
+                fail_msg("%s", err.message);
+        } else {
+            weir_txn_set_event_time(txn, (int64_t)i);
+            if (weir_state_expire_after(state, 1000000000, &err) ||
+                weir_state_set_int(state, "flights", 1, &err))
+                fail_msg("%s", err.message);
+        }
+        if ((i + 1) % CHECKPOINT != 0)
+            continue;
+        if (weir_txn_prepare(txn, NULL, 0, &err) || weir_txn_flush(txn, WEIR_OFFSET_NONE, &err))
+            fail_msg("%s", err.message);
+        weir_txn_free(txn);
+        txn = NULL;
+    }
+}
+
+static void assert_quiet_by_time(harness *h, weir_store_kind kind)
+{
+    harness_close(h);
+    h->has_changelog = false;
+    h->store.kind = kind;
+    harness_open(h);
+    weir_backend table = *h->partition->backend;
+    inner = h->partition->backend;
+    table.write = quiet_write;
+    h->partition->backend = &table;
+    run_by_time(h, 3 * CHECKPOINT);
+    allocations = 0;
+    is_counting = true;
+    run_by_time(h, RECORDS);
+    is_counting = false;
+    h->partition->backend = inner;
+    /* A checkpoint opens an iterator; a record takes nothing. */
+    assert_in_range(allocations, 0, RECORDS / CHECKPOINT * 64);
+}
+
+static void test_values_by_time_are_set_and_looked_up_without_an_allocation(void **state)
+{
+    assert_quiet_by_time(*state, WEIR_STORE_TIMESTAMPED);
+}
+
+static void test_values_that_expire_are_set_without_an_allocation(void **state)
+{
+    assert_quiet_by_time(*state, WEIR_STORE_PLAIN);
+}
+
 int main(void)
 {
     const matrix_test tests[] = {
         MATRIX_TEST(test_the_counter_counts),
         MATRIX_TEST(test_cached_keys_are_counted_up_without_an_allocation),
+        MATRIX_TEST(test_values_by_time_are_set_and_looked_up_without_an_allocation),
+        MATRIX_TEST(test_values_that_expire_are_set_without_an_allocation),
     };
     return matrix_run("alloc", tests, sizeof tests / sizeof *tests);
 }
