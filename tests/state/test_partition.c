@@ -280,6 +280,20 @@ static void test_stored_offsets_that_make_no_sense_are_corruption(void **state)
     }
 }
 
+/* The mark of `weir state load` and `migrate`. */
+static void test_a_copy_that_was_broken_off_is_not_opened(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    if (!matrix_is_persistent(h))
+        return;
+    store_raw(h, "__weir_incomplete__", "1", 1);
+    harness_close(h);
+    assert_int_equal(harness_try_open(h, &err), WEIR_INVALID);
+    assert_non_null(strstr(err.message, "a copy that was broken off"));
+    assert_non_null(strstr(err.message, "partition=0"));
+}
+
 static void test_closing_drops_the_transactions_that_are_open(void **state)
 {
     harness *h = *state;
@@ -334,6 +348,7 @@ int main(void)
         MATRIX_TEST(test_a_family_is_found_again_after_a_restart),
         MATRIX_TEST(test_names_that_no_family_may_have_are_refused),
         MATRIX_TEST(test_stored_offsets_that_make_no_sense_are_corruption),
+        MATRIX_TEST(test_a_copy_that_was_broken_off_is_not_opened),
         MATRIX_TEST(test_closing_drops_the_transactions_that_are_open),
         MATRIX_TEST(test_without_a_record_cache_every_read_goes_to_the_backend),
         MATRIX_TEST(test_it_tells_who_it_is),
