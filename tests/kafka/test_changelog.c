@@ -106,6 +106,7 @@ static void check_golden(const weir_changelog_record *record, size_t index)
     assert_true(weir_slice_equal(record->key, weir_slice_str(keys[index])));
     assert_int_equal(record->offset, index);
     assert_int_equal(record->is_tombstone, index == 3);
+    assert_int_equal(record->ttl_stamped, index == 0);
     if (index == 0)
         assert_memory_equal(record->processed_offsets, "{\"t\":7}", record->processed_offsets_size);
     else
@@ -129,6 +130,7 @@ static void test_appended_records_are_read_back_with_all_their_parts(void **stat
     weir_changelog_record first = text_record("default", "a|\"n\"", "1");
     first.processed_offsets = "{\"t\":7}";
     first.processed_offsets_size = 7;
+    first.ttl_stamped = true;
     assert_ok(self.log->ops->append(self.log, &first, &err));
     append(self.log, "default", "b|\"n\"", "2");
     append(self.log, "__expiration-index__", "a", "");
@@ -141,7 +143,9 @@ static void test_appended_records_are_read_back_with_all_their_parts(void **stat
     kafka_records records = kafka_read_all(broker->bootstrap, topic);
     assert_int_equal(records.count, 4);
     assert_int_equal(records.items[0].partition, 1);
-    assert_int_equal(records.items[0].header_count, 2);
+    assert_int_equal(records.items[0].header_count, 3);
+    assert_string_equal(kafka_record_header(&records.items[0], "__ttl_stamped__"), "\x01");
+    assert_int_equal(records.items[1].header_count, 2);
     assert_string_equal(kafka_record_header(&records.items[0], "__column_family__"), "default");
     assert_string_equal(kafka_record_header(&records.items[0], "__processed_tp_offsets__"),
                         "{\"t\":7}");

@@ -212,6 +212,26 @@ static void test_state_is_kept_by_key(void **state)
     test_host_free(host);
 }
 
+/* As count, but what it counted is forgotten 2 ms after the last record. */
+static weir_status count_for_a_while(weir_context *context, weir_state *state,
+                                     const weir_record *record, void *arg, weir_error *err)
+{
+    weir_status status = weir_state_expire_after(state, 2, err);
+    return status ? status : count(context, state, record, arg, err);
+}
+
+static void test_values_expire_by_the_timestamps_of_records(void **state)
+{
+    weir_stream *source = test_source(*state);
+    test_to(weir_stream_apply_stateful(source, NULL, count_for_a_while, NULL, NULL), "out");
+    test_host *host = test_host_new(source, 1);
+    static const int offsets[] = {0, 1, 2, 4, 5, 100};
+    for (int i = 0; i < 6; i++) /* the timestamp is 1000 more */
+        assert_int_equal(test_host_run(host, "a", "x", offsets[i], NULL), WEIR_OK);
+    assert_string_equal(test_host_sent(host, 0), "a=1 a=2 a=3 a=1 a=2 a=1");
+    test_host_free(host);
+}
+
 static void test_operators_in_a_row_share_or_part_their_stores(void **state)
 {
     weir_store_config other;
@@ -453,6 +473,7 @@ int main(void)
         TEST(test_a_record_says_where_it_came_from_all_the_way),
         TEST(test_a_sink_passes_records_on),
         TEST(test_state_is_kept_by_key),
+        TEST(test_values_expire_by_the_timestamps_of_records),
         TEST(test_operators_in_a_row_share_or_part_their_stores),
         TEST(test_a_value_read_from_state_survives_a_sibling_that_changes_it),
         TEST(test_a_callbacks_error_comes_back_with_its_operator),
