@@ -173,6 +173,23 @@ static void name_preloaded(const bench_table *bench, const char *backend, char *
     bench_path(bench, name, path, size);
 }
 
+static void name_case(const char *what, const char *backend, char *name)
+{
+    (void)snprintf(name, BENCH_NAME_SIZE, "backends %s: %s", what, backend);
+}
+
+/* True if the user wants the case of any backend but the yardstick, whose row is theirs. */
+static bool is_wanted(const bench_table *bench, const char *what)
+{
+    bool is_any = false;
+    for (size_t i = 1; i < BACKENDS_MAX; i++) {
+        char name[BENCH_NAME_SIZE];
+        name_case(what, backends_all[i], name);
+        is_any = is_any || bench_is_wanted(bench, name);
+    }
+    return is_any;
+}
+
 bool backends_contest(bench_table *bench, const char *what, const char *unit, bench_run run,
                       const void *work, bool is_preloaded, bool has_memory, double target)
 {
@@ -185,7 +202,7 @@ bool backends_contest(bench_table *bench, const char *what, const char *unit, be
         if (!backends_has(bench, backend) || (!has_memory && strcmp(backend, "memory") == 0))
             continue;
         *side = (backends_side){.backend = backend, .work = work};
-        (void)snprintf(side->name, sizeof(side->name), "backends %s: %s", what, backend);
+        name_case(what, backend, side->name);
         if (is_preloaded)
             name_preloaded(bench, backend, side->preloaded, sizeof(side->preloaded));
         bool is_target = strcmp(backend, "slatedb") == 0;
@@ -253,9 +270,17 @@ static bool run_few_keys(bench_table *bench)
     return is_ok;
 }
 
+#define MANY_GET_SET "state get+set, 5000000 keys, a tenth cached"
+#define MANY_GET     "state get, 5000000 keys"
+#define MANY_SCAN    "state scan of 1000 items"
+#define MANY_REOPEN  "state reopening, 5000000 keys"
+
 static bool run_many_keys(bench_table *bench)
 {
     const bool quick = bench->quick;
+    if (!is_wanted(bench, MANY_GET_SET) && !is_wanted(bench, MANY_GET) &&
+        !is_wanted(bench, MANY_SCAN) && !is_wanted(bench, MANY_REOPEN))
+        return true;
     backend_work work = {.keys = quick ? 50000 : 5000000,
                          .records = quick ? 20000 : 1000000,
                          /* About what a tenth of the keys take there (case `state`). */
@@ -265,16 +290,16 @@ static bool run_many_keys(bench_table *bench)
     work.sequence = scan.sequence = sequence;
     if (quick)
         scan.records = 20 * SCAN_ITEMS;
-    bool is_ok = sequence && preload_all(bench, &work) &&
-                 contest(bench, "state get+set, 5000000 keys, a tenth cached", &work, true, 0.5);
+    bool is_ok =
+        sequence && preload_all(bench, &work) && contest(bench, MANY_GET_SET, &work, true, 0.5);
     work.cache_bytes = 0;
     work.kind = WORK_GET;
     work.records /= 4;
-    is_ok = is_ok && contest(bench, "state get, 5000000 keys", &work, true, BENCH_NONE) &&
-            contest(bench, "state scan of 1000 items", &scan, true, 0.5);
+    is_ok = is_ok && contest(bench, MANY_GET, &work, true, BENCH_NONE) &&
+            contest(bench, MANY_SCAN, &scan, true, 0.5);
     work.kind = WORK_REOPEN;
     work.records = CHECKED_KEYS;
-    is_ok = is_ok && contest(bench, "state reopening, 5000000 keys", &work, true, BENCH_NONE);
+    is_ok = is_ok && contest(bench, MANY_REOPEN, &work, true, BENCH_NONE);
     for (size_t i = 0; i < BACKENDS_MAX; i++) {
         char folder[300];
         name_preloaded(bench, backends_all[i], folder, sizeof(folder));
@@ -320,13 +345,7 @@ static bool measure_job(bench_table *bench)
     static const char what[] = "pipeline, counting job, 100000 keys";
     bench_sample prepared;
     pipeline_work work = {.records = bench->quick ? 20000 : 2000000, .keys = 100000, .messages = 4};
-    bool is_wanted = false;
-    for (size_t i = 1; i < BACKENDS_MAX; i++) {
-        char name[BENCH_NAME_SIZE];
-        (void)snprintf(name, sizeof(name), "backends %s: %s", what, backends_all[i]);
-        is_wanted |= bench_is_wanted(bench, name);
-    }
-    if (!is_wanted)
+    if (!is_wanted(bench, what))
         return true;
     if (!pipeline_start_broker(bench, work.broker, sizeof(work.broker)))
         return false;
