@@ -54,6 +54,7 @@ typedef struct weir_slatedb_options {
     const char *disk_cache_dir;    /* folder; none */
     int64_t disk_cache_size;       /* bytes of a database, 4 GiB */
     const char *compression;       /* "none"; lz4, snappy, zstd */
+    int64_t max_log_files;         /* 0: 32 at a URL, 4096 in a folder */
     int64_t min_filter_keys;       /* 1000 */
     double manifest_poll_interval; /* seconds, 1.0 */
     int64_t max_retries;           /* 8 */

@@ -80,6 +80,7 @@ static const member slatedb_members[] = {
     TEXT(weir_slatedb_options, disk_cache_dir),
     SIZE(weir_slatedb_options, disk_cache_size),
     TEXT(weir_slatedb_options, compression),
+    SIZE(weir_slatedb_options, max_log_files),
     SIZE(weir_slatedb_options, min_filter_keys),
     SECONDS(weir_slatedb_options, manifest_poll_interval),
     SIZE(weir_slatedb_options, max_retries),

@@ -140,6 +140,37 @@ static void test_a_checkpoint_goes_to_another_place_of_the_bucket(void **state)
     fixture_close(database);
 }
 
+static void take_log_files(const char *name, uint64_t value, void *arg)
+{
+    if (strcmp(name, "log.files") == 0)
+        *(uint64_t *)arg = value;
+}
+
+static uint64_t log_files(weir__database *database)
+{
+    uint64_t count = UINT64_MAX;
+    assert_int_equal(weir__database_backend(database)->stats(weir__database_handle(database),
+                                                             take_log_files, &count, NULL),
+                     WEIR_OK);
+    return count;
+}
+
+/* Each small checkpoint is a file of the log, and opening after a crash reads them all. */
+static void test_small_checkpoints_do_not_leave_many_files_to_read(void **state)
+{
+    (void)state;
+    static const weir_option options[] = {{"max_log_files", "4"}, {NULL, NULL}};
+    weir__database *database = fixture_open("slatedb", s3_location("logs/0"), options);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(fixture_put(database, "key", "value", NULL), WEIR_OK);
+    int64_t deadline = weir__now_ms() + 20000;
+    /* The table is written in the background; the file at hand is not counted among the four. */
+    while (log_files(database) > 5 && weir__now_ms() < deadline)
+        weir__sleep_ms(20, NULL);
+    assert_true(log_files(database) <= 5);
+    fixture_close(database);
+}
+
 /* -------------------------------------------------------------------------- fencing */
 
 static void test_a_newer_writer_fences_the_older_one(void **state)
@@ -231,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_destroy_removes_this_state_and_no_other),
         cmocka_unit_test(test_a_disk_cache_does_not_outlive_what_it_caches),
         cmocka_unit_test(test_a_checkpoint_goes_to_another_place_of_the_bucket),
+        cmocka_unit_test(test_small_checkpoints_do_not_leave_many_files_to_read),
         cmocka_unit_test(test_a_newer_writer_fences_the_older_one),
         cmocka_unit_test(test_a_bucket_that_is_not_there_is_told),
         cmocka_unit_test(test_missing_credentials_are_told),

@@ -159,6 +159,7 @@ static void test_the_structs_have_the_options_of_the_backends(void **state)
     slatedb.open_timeout = slatedb.open_retry_backoff = 1;
     slatedb.memtable_size = slatedb.max_unflushed = slatedb.block_cache_size = 1;
     slatedb.disk_cache_size = slatedb.min_filter_keys = slatedb.max_retries = 1;
+    slatedb.max_log_files = 1;
     slatedb.open_max_retries = 1;
     slatedb.use_fsync = slatedb.on_corrupted_recreate = 1;
     static const char *const names[] = {"rocksdb", "slatedb"};

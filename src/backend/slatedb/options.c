@@ -18,6 +18,7 @@ enum option_row {
     ROW_FLUSH_INTERVAL,
     ROW_MEMTABLE_SIZE,
     ROW_MAX_UNFLUSHED,
+    ROW_MAX_LOG_FILES,
     ROW_BLOCK_CACHE_SIZE,
     ROW_DISK_CACHE_DIR,
     ROW_DISK_CACHE_SIZE,
@@ -45,6 +46,10 @@ const weir_option_spec weir__slatedb_option_table[] = {
                            "memory of a memtable before it is written as a table, bytes"},
     [ROW_MAX_UNFLUSHED] = {"max_unflushed", WEIR_OPTION_SIZE, "256MiB", NULL, 64 * KIB, TIB,
                            "bytes not stored yet before writes wait; at least memtable_size"},
+    [ROW_MAX_LOG_FILES] = {"max_log_files", WEIR_OPTION_INT, "0", NULL, 0, 1000000,
+                           "log files after which the memtable is written as a table, however "
+                           "small it is, so that opening after a crash has no more of them to "
+                           "read; 0: 32 on object storage, 4096 in a local folder"},
     [ROW_BLOCK_CACHE_SIZE] = {"block_cache_size", WEIR_OPTION_SIZE, "256MiB", NULL, 64 * KIB, TIB,
                               "block cache, one for all partitions of the process, bytes"},
     [ROW_DISK_CACHE_DIR] = {"disk_cache_dir", WEIR_OPTION_STRING, NULL, NULL, 0, 0,
@@ -196,6 +201,7 @@ weir_status weir__slatedb_settings_read(const weir_backend_db *db, const char *l
     config->flush_interval_ms = milliseconds(&values[ROW_FLUSH_INTERVAL]);
     config->memtable_bytes = (uint64_t)values[ROW_MEMTABLE_SIZE].integer;
     config->max_unflushed_bytes = (uint64_t)values[ROW_MAX_UNFLUSHED].integer;
+    config->max_log_files = (uint32_t)values[ROW_MAX_LOG_FILES].integer;
     config->block_cache_bytes = (uint64_t)values[ROW_BLOCK_CACHE_SIZE].integer;
     config->disk_cache_bytes = (uint64_t)values[ROW_DISK_CACHE_SIZE].integer;
     config->manifest_poll_ms = milliseconds(&values[ROW_MANIFEST_POLL_INTERVAL]);
@@ -212,6 +218,8 @@ weir_status weir__slatedb_settings_read(const weir_backend_db *db, const char *l
     weir_status status = set_location(db, location, settings, err);
     if (status != WEIR_OK)
         return status;
+    if (config->max_log_files == 0)
+        config->max_log_files = settings->is_remote ? 32 : 4096;
     const int64_t durability = values[ROW_DURABILITY].integer;
     settings->is_durable_write =
         durability == DURABILITY_FLUSHED || (durability == DURABILITY_AUTO && settings->is_remote);

@@ -66,6 +66,7 @@ class SlateDBOptions:
     disk_cache_dir: Optional[str] = None
     disk_cache_size: Optional[int] = None
     compression: Optional[str] = None
+    max_log_files: Optional[int] = None
     min_filter_keys: Optional[int] = None
     manifest_poll_interval: Optional[float] = None
     max_retries: Optional[int] = None

@@ -62,6 +62,7 @@ typedef struct weir__slate_config {
     uint64_t open_timeout_ms;
     uint32_t max_retries;
     uint32_t min_filter_keys;
+    uint32_t max_log_files;  /* of them at most are read by an open after a crash */
     const char *compression; /* "none", "lz4", "snappy", "zstd" */
 } weir__slate_config;
 

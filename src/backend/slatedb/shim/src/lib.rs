@@ -16,7 +16,8 @@ mod seal;
 mod store;
 
 use std::ffi::{c_char, c_void, CStr};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use slatedb::config::{FlushOptions, FlushType};
@@ -24,8 +25,9 @@ use slatedb::{Db, DbReader, DbSnapshot, WriteBatch};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
 use recent::Change;
-use runtime::block_on;
+use runtime::{block_on, enter};
 use scan::Tables;
+use tokio::task::JoinHandle;
 
 /// SlateDB allocates several times for each item that it reads or writes.
 #[global_allocator]
@@ -79,17 +81,62 @@ pub enum Engine {
     Reader(DbReader),
 }
 
+/// Each durable write is a file of the log, and opening after a crash reads one by one. SlateDB
+/// itself makes a table of them when it has a memtable full, or thousands of files.
+struct Log {
+    files: AtomicU32, // since the last table
+    max_files: u32,
+    flushing: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// After a durable write. A failure of the background shows at the next write.
+    fn bound(&self, db: &Db) {
+        if self.files.fetch_add(1, Ordering::Relaxed) + 1 < self.max_files {
+            return;
+        }
+        let mut flushing = self.flushing.lock().unwrap_or_else(|e| e.into_inner());
+        if flushing.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.files.store(0, Ordering::Relaxed);
+        let db = db.clone();
+        let _entered = enter();
+        *flushing = Some(tokio::spawn(async move {
+            let _ = flush(&db, FlushType::MemTable).await;
+        }));
+    }
+
+    /// Before the database is closed.
+    fn settle(&self) {
+        let flushing = self
+            .flushing
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .take();
+        if let Some(task) = flushing {
+            let _ = block_on(task);
+        }
+    }
+}
+
 /// A database.
 pub struct Handle {
     engine: Engine,
+    log: Log,
     tables: Option<Arc<Tables>>, // what scans read; None: SlateDB's own iterator reads
     failed: OnceLock<Fail>,
 }
 
 impl Handle {
-    fn new(engine: Engine, tables: Option<Arc<Tables>>) -> Self {
+    fn new(engine: Engine, tables: Option<Arc<Tables>>, max_log_files: u32) -> Self {
         Handle {
             engine,
+            log: Log {
+                files: AtomicU32::new(0),
+                max_files: max_log_files,
+                flushing: Mutex::new(None),
+            },
             tables,
             failed: OnceLock::new(),
         }
@@ -253,6 +300,7 @@ pub unsafe extern "C" fn weir_slate_write(
             }
             if durable {
                 block_on(flush(db, FlushType::Wal))?;
+                handle.log.bound(db);
             }
             Ok(())
         });

@@ -51,6 +51,7 @@ pub struct Config {
     open_timeout_ms: u64,
     pub max_retries: u32,
     min_filter_keys: u32,
+    max_log_files: u32,
     compression: *const c_char,
 }
 
@@ -256,7 +257,7 @@ unsafe fn open(config: &Config) -> Result<Handle, Fail> {
     match opened {
         Ok(engine) => {
             let tables = config.tables(&engine, path)?;
-            Ok(Handle::new(engine, tables))
+            Ok(Handle::new(engine, tables, config.max_log_files))
         }
         Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
         Err(fail) => Err(fail),
@@ -278,6 +279,7 @@ pub unsafe extern "C" fn weir_slate_open(
 }
 
 fn close(handle: &Handle) -> Result<(), Fail> {
+    handle.log.settle();
     match &handle.engine {
         Engine::Reader(reader) => Ok(block_on(reader.close())?),
         Engine::Writer(db) => {
