@@ -244,9 +244,14 @@ weir_status weir_window_get(weir_state *state, int64_t start_ms, int64_t end_ms,
     weir_status status = weir__window_check(txn, "weir_window_get", err);
     if (!status)
         status = check_span(txn, false, "weir_window_get", start_ms, end_ms, err);
-    if (!status)
-        status = weir__window_pair_key(txn, weir__window_prefix(state), start_ms, (uint64_t)end_ms,
-                                       &key, err);
+    if (status)
+        return status;
+    weir_slice prefix = weir__window_prefix(state);
+    /* A window that is new needs no search in the database. */
+    const weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
+    if (memo && weir__window_memo_lacks(memo, start_ms, end_ms))
+        return WEIR_NOT_FOUND;
+    status = weir__window_pair_key(txn, prefix, start_ms, (uint64_t)end_ms, &key, err);
     return status ? status : weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
 }
 

@@ -67,6 +67,8 @@ weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window
                                   weir_error *err);
 /* The same if the memo is there already; NULL: it is not, or there is no memory. */
 weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix);
+/* Whether it is certain that the key has no such window. */
+bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end);
 /* A window has been added or removed. */
 void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end);
 void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t end);

@@ -128,6 +128,18 @@ static void limit(weir__window_memo *memo, int64_t bound)
     memo->is_dirty = true;
 }
 
+bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end)
+{
+    weir__window_span asked = {.start = start, .end = end};
+    if (memo->latest == WEIR__MARK_NONE || start <= memo->expired || start >= memo->bound)
+        return false;
+    for (uint32_t i = 0; i < memo->count; i++) {
+        if (compare(&memo->spans[i], &asked) == 0)
+            return false;
+    }
+    return true;
+}
+
 void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end)
 {
     weir__window_span added = {.start = start, .end = end};
