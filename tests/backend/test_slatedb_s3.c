@@ -13,7 +13,7 @@
 #include "support_fixture.h"
 #include "support_slatedb.h"
 
-#define FENCING_ROUNDS 20
+#define FENCING_ROUNDS 6
 
 static weir_status try_open(const char *location, const weir_option *options, weir_error *err)
 {

@@ -5,28 +5,32 @@
  */
 #include "state/support_conformance.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/plugins.h"
+#include "support/s3.h"
 
 typedef struct subject {
     const char *name;
     const char *backend;
     const weir_option *options;
+    bool is_remote; /* on object storage */
 } subject;
 
 static const weir_option wal_off[] = {{"wal", "off"}, {NULL, NULL}};
 
 static subject subjects[] = {
-    {"memory", "memory", NULL},
-    {"rocksdb", "rocksdb", NULL},
-    {"rocksdb wal=off", "rocksdb", wal_off},
-    {"trace:rocksdb", "trace:rocksdb", NULL},
-    {"fault:memory", "fault:memory", NULL},
-    {"fault:trace:rocksdb", "fault:trace:rocksdb", NULL},
-    {"lmdb", "lmdb", NULL},
-    {"slatedb", "slatedb", NULL},
+    {"memory", "memory", NULL, false},
+    {"rocksdb", "rocksdb", NULL, false},
+    {"rocksdb wal=off", "rocksdb", wal_off, false},
+    {"trace:rocksdb", "trace:rocksdb", NULL, false},
+    {"fault:memory", "fault:memory", NULL, false},
+    {"fault:trace:rocksdb", "fault:trace:rocksdb", NULL, false},
+    {"lmdb", "lmdb", NULL, false},
+    {"slatedb", "slatedb", NULL, false},
+    {"slatedb on s3", "slatedb", NULL, true},
 };
 
 const weir_slice no_prefix = {NULL, 0};
@@ -42,6 +46,12 @@ static int setup(void **state)
     harness *h = calloc(1, sizeof(*h));
     test_log_capture();
     harness_init(h, s->backend, s->options);
+    if (s->is_remote) {
+        static int number;
+        char name[32];
+        snprintf(name, sizeof(name), "conformance/%d", number++);
+        h->location = strdup(s3_location(name));
+    }
     harness_open(h);
     *state = h;
     return 0;
@@ -79,15 +89,23 @@ void restart(harness *h)
     harness_recover(h, WEIR_OFFSET_NONE);
 }
 
+/* A server for object storage is started when it is needed. */
+static bool is_possible(const subject *s, bool *has_server)
+{
+    if (strcmp(s->backend, "slatedb") == 0 || strcmp(s->backend, "lmdb") == 0)
+        if (!test_plugin_is_built(s->backend))
+            return false;
+    return !s->is_remote || (*has_server = s3_start() == 0);
+}
+
 int conformance_run(const conformance_case *cases, size_t count)
 {
     int failed = 0;
+    bool has_server = false;
     struct CMUnitTest *tests = calloc(count, sizeof(*tests));
     assert_non_null(tests);
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
-        const char *backend = subjects[i].backend;
-        if ((strcmp(backend, "slatedb") == 0 || strcmp(backend, "lmdb") == 0) &&
-            !test_plugin_is_built(backend))
+        if (!is_possible(&subjects[i], &has_server))
             continue;
         for (size_t j = 0; j < count; j++) {
             struct CMUnitTest test = {cases[j].name, cases[j].run, setup, teardown, &subjects[i]};
@@ -96,5 +114,7 @@ int conformance_run(const conformance_case *cases, size_t count)
         failed += _cmocka_run_group_tests(subjects[i].name, tests, count, NULL, NULL);
     }
     free(tests);
+    if (has_server)
+        s3_stop();
     return failed;
 }

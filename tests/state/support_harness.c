@@ -284,13 +284,14 @@ void harness_release(harness *h)
     harness_close(h);
     weir_memory_topic_free(h->topic);
     test_folder_remove(h->folder);
+    free(h->location);
 }
 
 weir_status harness_try_open(harness *h, weir_error *err)
 {
     weir_state_options options;
     weir_state_options_init(&options);
-    options.state_dir = h->folder;
+    options.state_dir = h->location != NULL ? h->location : h->folder;
     options.group_id = "test";
     options.state_backend = h->backend;
     options.state_options = h->options;

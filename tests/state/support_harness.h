@@ -78,6 +78,7 @@ typedef struct harness {
     const char *backend;        /* spec */
     const weir_option *options; /* of the backend */
     char *folder;               /* state_dir */
+    char *location;             /* state_dir instead, on object storage; NULL: folder */
     size_t cache_bytes;
     weir_gap_policy gap_policy;
     weir_mismatch_policy on_backend_mismatch;

@@ -30,8 +30,9 @@
 #include <weir/window.h>
 
 #include "state/support_harness.h"
+#include "support/plugins.h"
+#include "support/s3.h"
 
-#define ROUNDS       28 /* the last is one that is checked */
 #define COUNTERS     64
 #define MAX_RUN_US   25000
 #define START_MS     20000
@@ -48,19 +49,35 @@ typedef struct ledger {
 
 /* Small write buffers: flushes happen in the middle of a run. */
 static const weir_option wal_on[] = {{"write_buffer_size", "65536"}, {NULL, NULL}};
+static const weir_option small_memtables[] = {{"memtable_size", "64KiB"}, {NULL, NULL}};
 static const weir_option wal_off[] = {{"wal", "off"}, {"write_buffer_size", "65536"}, {NULL, NULL}};
 
 typedef struct mode {
     const char *name;
+    const char *backend;
     const weir_option *options;
     bool has_changelog;
     bool has_windows; /* counts by key and second, seconds that are over expire */
+    bool is_remote;   /* on object storage */
+    int rounds;       /* 3n + 1: the last is one that is checked */
 } mode;
 
+/* --worker takes the number of one. */
 static const mode modes[] = {
-    {"changelog", wal_on, true, false},     {"changelog-wal-off", wal_off, true, false},
-    {"no-changelog", wal_on, false, false}, {"no-changelog-wal-off", wal_off, false, false},
-    {"windows", wal_off, true, true},       {"windows-no-changelog", wal_on, false, true},
+    {"changelog", "rocksdb", wal_on, true, false, false, 28},
+    {"changelog-wal-off", "rocksdb", wal_off, true, false, false, 28},
+    {"no-changelog", "rocksdb", wal_on, false, false, false, 28},
+    {"no-changelog-wal-off", "rocksdb", wal_off, false, false, false, 28},
+    {"windows", "rocksdb", wal_off, true, true, false, 28},
+    {"windows-no-changelog", "rocksdb", wal_on, false, true, false, 28},
+    {"changelog-lmdb", "lmdb", NULL, true, false, false, 16},
+    {"no-changelog-lmdb", "lmdb", NULL, false, false, false, 16},
+    {"windows-lmdb", "lmdb", NULL, true, true, false, 13},
+    {"changelog-slatedb", "slatedb", small_memtables, true, false, false, 13},
+    {"no-changelog-slatedb", "slatedb", small_memtables, false, false, false, 13},
+    {"windows-slatedb", "slatedb", small_memtables, true, true, false, 10},
+    {"changelog-s3", "slatedb", NULL, true, false, true, 4},
+    {"no-changelog-s3", "slatedb", NULL, false, false, true, 4},
 };
 
 /* ---------------------------------------------------------------------------
@@ -258,9 +275,11 @@ static ledger *map_ledger(const char *folder)
 static void open_partition(harness *h, const char *folder, const mode *m)
 {
     memset(h, 0, sizeof(*h));
-    h->backend = "rocksdb";
+    h->backend = m->backend;
     h->options = m->options;
     h->folder = strdup(folder);
+    if (m->is_remote)
+        h->location = strdup(s3_location(m->name));
     h->cache_bytes = 1 << 20;
     h->has_changelog = m->has_changelog;
     weir_store_config_init(&h->store);
@@ -275,6 +294,7 @@ static void close_partition(harness *h)
 {
     harness_close(h);
     free(h->folder);
+    free(h->location);
 }
 
 /* Where processing goes on: the committed offset, or what the state says of itself. */
@@ -466,7 +486,7 @@ static void run_mode(const mode *m)
     print_message("%s: seed %" PRIu64 "\n", m->name, random.state);
     test_log_capture();
     int64_t before = 0;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < m->rounds; i++) {
         harness h;
         run_and_kill(folder, m, book, &random);
         if (i % 3 != 0)
@@ -480,60 +500,45 @@ static void run_mode(const mode *m)
         close_partition(&h);
         before = records;
     }
-    assert_true(before > ROUNDS);
+    assert_true(before > m->rounds);
     print_message("%s: %" PRId64 " source records counted\n", m->name, before);
     test_log_release();
     munmap(book, sizeof(*book));
     test_folder_remove(folder);
 }
 
-static void test_recovery_after_kill_gives_the_state_of_the_committed_offset(void **state)
+static void test_kills_lose_nothing(void **state)
 {
-    (void)state;
-    run_mode(&modes[0]);
+    run_mode(*state);
 }
 
-static void test_recovery_after_kill_is_exact_without_write_ahead_log(void **state)
+/* Whether a mode can run here; a server for object storage is started when it is needed. */
+static bool is_possible(const mode *m)
 {
-    (void)state;
-    run_mode(&modes[1]);
-}
-
-static void test_flushed_checkpoints_survive_kill_without_changelog(void **state)
-{
-    (void)state;
-    run_mode(&modes[2]);
-}
-
-static void test_flushed_checkpoints_survive_kill_without_changelog_and_log(void **state)
-{
-    (void)state;
-    run_mode(&modes[3]);
-}
-
-static void test_windows_after_kill_are_those_of_the_committed_offset(void **state)
-{
-    (void)state;
-    run_mode(&modes[4]);
-}
-
-static void test_flushed_windows_survive_kill_without_changelog(void **state)
-{
-    (void)state;
-    run_mode(&modes[5]);
+    if (strcmp(m->backend, "rocksdb") != 0 && !test_plugin_is_built(m->backend))
+        return false;
+    static int server = -1;
+    if (m->is_remote && server < 0)
+        server = s3_start();
+    return !m->is_remote || server == 0;
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--worker") == 0)
         work(argv[2], &modes[atoi(argv[3])]);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recovery_after_kill_gives_the_state_of_the_committed_offset),
-        cmocka_unit_test(test_recovery_after_kill_is_exact_without_write_ahead_log),
-        cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog),
-        cmocka_unit_test(test_flushed_checkpoints_survive_kill_without_changelog_and_log),
-        cmocka_unit_test(test_windows_after_kill_are_those_of_the_committed_offset),
-        cmocka_unit_test(test_flushed_windows_survive_kill_without_changelog),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    struct CMUnitTest tests[sizeof(modes) / sizeof(modes[0])];
+    size_t count = 0;
+    bool has_server = false;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (!is_possible(&modes[i]))
+            continue;
+        has_server = has_server || modes[i].is_remote;
+        tests[count++] = (struct CMUnitTest){modes[i].name, test_kills_lose_nothing, NULL, NULL,
+                                             (void *)(uintptr_t)&modes[i]};
+    }
+    int failed = _cmocka_run_group_tests("kills lose nothing", tests, count, NULL, NULL);
+    if (has_server)
+        s3_stop();
+    return failed;
 }

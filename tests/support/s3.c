@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[256];
 static pid_t server;
+static pid_t proxy;
+static FILE *proxy_output;
+static char endpoint_behind[128]; /* that of the server, while there is a proxy */
 
 /* Runs scripts/moto; returns its exit code and its answer. */
 static int moto(const char *command, char *answer, size_t size)
@@ -70,6 +74,51 @@ void s3_stop(void)
     s3_resume();
     (void)moto("stop", answer, sizeof answer);
     remove_folder();
+}
+
+bool s3_disturb(unsigned seed, unsigned percent)
+{
+    char to[128];
+    char numbers[2][16];
+    char port[16];
+    int output[2];
+    snprintf(endpoint_behind, sizeof endpoint_behind, "%s", getenv("AWS_ENDPOINT"));
+    snprintf(to, sizeof to, "%s", endpoint_behind + strlen("http://"));
+    snprintf(numbers[0], sizeof numbers[0], "%u", seed);
+    snprintf(numbers[1], sizeof numbers[1], "%u", percent);
+    if (pipe(output) != 0)
+        return false;
+    proxy = fork();
+    if (proxy == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails does not calm */
+        dup2(output[1], STDOUT_FILENO);
+        close(output[0]);
+        close(output[1]);
+        execlp("python3", "python3", WEIR_SOURCE_DIR "/tests/support/s3_faults.py", to, numbers[0],
+               numbers[1], (char *)NULL);
+        _exit(127);
+    }
+    close(output[1]);
+    proxy_output = fdopen(output[0], "r");
+    if (proxy < 0 || proxy_output == NULL || fgets(port, sizeof port, proxy_output) == NULL)
+        return false;
+    snprintf(to, sizeof to, "http://127.0.0.1:%d", atoi(port));
+    setenv("AWS_ENDPOINT", to, 1);
+    return true;
+}
+
+void s3_calm(void)
+{
+    char line[256];
+    if (proxy <= 0)
+        return;
+    kill(proxy, SIGTERM);
+    while (fgets(line, sizeof line, proxy_output) != NULL)
+        printf("requests: %s", line);
+    fclose(proxy_output);
+    waitpid(proxy, NULL, 0);
+    proxy = 0;
+    setenv("AWS_ENDPOINT", endpoint_behind, 1);
 }
 
 void s3_pause(void)

@@ -30,6 +30,7 @@ use scan::Tables;
 use tokio::task::JoinHandle;
 
 /// SlateDB allocates several times for each item that it reads or writes.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -90,9 +90,13 @@ impl Config {
         Ok(options)
     }
 
-    /// The object store's own client has retried already when SlateDB sees a failure.
+    /// What SlateDB tries again, besides the object store's own client: see `Sealing`.
     fn retries(&self) -> Option<u32> {
-        Some(1)
+        Some(if self.folder.is_null() {
+            self.max_retries
+        } else {
+            1
+        })
     }
 
     unsafe fn settings(&self) -> Result<Settings, Fail> {

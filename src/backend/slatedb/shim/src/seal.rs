@@ -10,8 +10,10 @@
 //! SPDX-License-Identifier: Apache-2.0
 
 use std::fmt;
+use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -65,11 +67,16 @@ fn damaged(what: String) -> Error {
 }
 
 #[derive(Debug)]
-pub struct Sealing(pub Arc<dyn ObjectStore>);
+pub struct Sealing {
+    pub store: Arc<dyn ObjectStore>,
+    /// A request that failed sooner may be tried again as a whole: the store's own client does not
+    /// repeat a write when its connection breaks. One that took longer was repeated for long enough.
+    pub patience: Duration,
+}
 
 impl fmt::Display for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.store.fmt(f)
     }
 }
 
@@ -120,6 +127,25 @@ fn unseal(location: &Path, bytes: Bytes) -> Result<Bytes> {
 }
 
 impl Sealing {
+    async fn with_patience<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let began = Instant::now();
+        work.await.map_err(|error| match error {
+            Error::Generic { store, source } if began.elapsed() >= self.patience => {
+                let source = Box::new(NonRetryable(source));
+                Error::Generic { store, source }
+            }
+            Error::PermissionDenied { path, source } => {
+                let source = Box::new(NonRetryable(source));
+                Error::PermissionDenied { path, source }
+            }
+            Error::Unauthenticated { path, source } => {
+                let source = Box::new(NonRetryable(source));
+                Error::Unauthenticated { path, source }
+            }
+            error => error,
+        })
+    }
+
     /// A range that can't be read although the object can: the object is too short.
     async fn explain(&self, location: &Path, range: GetRange, error: Error) -> Error {
         let start = match range {
@@ -131,7 +157,7 @@ impl Sealing {
             head: true,
             ..GetOptions::default()
         };
-        match self.0.get_opts(location, head).await {
+        match self.store.get_opts(location, head).await {
             Ok(found) if found.meta.size <= start => damaged(format!(
                 "{location} has {} bytes, but some at {start} are needed",
                 found.meta.size
@@ -154,7 +180,8 @@ impl ObjectStore for Sealing {
         } else {
             payload
         };
-        self.0.put_opts(location, payload, opts).await
+        self.with_patience(self.store.put_opts(location, payload, opts))
+            .await
     }
 
     async fn put_multipart_opts(
@@ -162,13 +189,15 @@ impl ObjectStore for Sealing {
         location: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, opts).await
+        self.with_patience(self.store.put_multipart_opts(location, opts))
+            .await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let is_whole = options.range.is_none() && !options.head;
         let range = options.range.clone();
-        let result = match (self.0.get_opts(location, options).await, range) {
+        let got = self.with_patience(self.store.get_opts(location, options));
+        let result = match (got.await, range) {
             (Err(error @ Error::Generic { .. }), Some(range)) => {
                 return Err(self.explain(location, range, error).await)
             }
@@ -193,7 +222,8 @@ impl ObjectStore for Sealing {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        match self.0.get_ranges(location, ranges).await {
+        let got = self.with_patience(self.store.get_ranges(location, ranges));
+        match got.await {
             Err(error @ Error::Generic { .. }) => {
                 let last = ranges.iter().max_by_key(|range| range.start).cloned();
                 let range = GetRange::Bounded(last.unwrap_or_default());
@@ -207,11 +237,11 @@ impl ObjectStore for Sealing {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.0.delete_stream(locations)
+        self.store.delete_stream(locations)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list(prefix)
+        self.store.list(prefix)
     }
 
     fn list_with_offset(
@@ -219,18 +249,18 @@ impl ObjectStore for Sealing {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list_with_offset(prefix, offset)
+        self.store.list_with_offset(prefix, offset)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
+        self.store.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.0.copy_opts(from, to, options).await
+        self.store.copy_opts(from, to, options).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.0.rename_opts(from, to, options).await
+        self.store.rename_opts(from, to, options).await
     }
 }

@@ -77,5 +77,6 @@ pub unsafe fn resolve(config: &Config) -> Result<Arc<dyn ObjectStore>, Fail> {
             LocalFileSystem::new_with_prefix(text(config.folder)?)?.with_fsync(config.use_fsync),
         )
     };
-    Ok(Arc::new(Sealing(store)))
+    let patience = Duration::from_millis(config.retry_timeout_ms / 2);
+    Ok(Arc::new(Sealing { store, patience }))
 }
