@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support_fixture.h"
@@ -292,6 +293,200 @@ static void test_a_file_that_was_cut_short_is_corrupted_and_no_crash(void **stat
     }
 }
 
+/* ---------------------------------------------------------------------- damage */
+
+enum { DAMAGED_KEYS = 900 };
+
+/* Small values, values in pages of their own, long keys; every fifth was deleted. */
+static weir_slice damaged_key(int i, char room[LONG_SIZE + 1])
+{
+    if (i % 30 == 7)
+        return long_key(room, i / 30);
+    return weir_slice_of(room, (size_t)snprintf(room, LONG_SIZE, "key-%05d", i));
+}
+
+static weir_slice damaged_value(int i, char room[6000])
+{
+    size_t size = i % 40 == 3 ? 5000 : 20 + (size_t)i % 60;
+    memset(room, 'a' + i % 26, size);
+    memcpy(room, &i, sizeof i);
+    return weir_slice_of(room, size);
+}
+
+/* In many transactions, so that there are free pages. */
+static void fill_to_damage(const char *path)
+{
+    static char keys[30][LONG_SIZE + 1];
+    static char values[30][6000];
+    weir_backend_op ops[30];
+    weir__database *database = fixture_open("lmdb", path, NULL);
+    const weir_backend *backend = weir__database_backend(database);
+    for (int i = 0; i < DAMAGED_KEYS; i += 30) {
+        for (int j = 0; j < 30; j++)
+            ops[j] = (weir_backend_op){.kind = WEIR_OP_PUT,
+                                       .cf = default_family(database),
+                                       .key = damaged_key(i + j, keys[j]),
+                                       .value = damaged_value(i + j, values[j])};
+        assert_int_equal(backend->write(weir__database_handle(database), ops, 30, 0, NULL),
+                         WEIR_OK);
+        for (int j = 0; j < 30; j++)
+            ops[j].kind = WEIR_OP_DELETE;
+        for (int j = 0; j < 6; j++)
+            ops[j] = ops[5 * j];
+        assert_int_equal(backend->write(weir__database_handle(database), ops, 6, 0, NULL), WEIR_OK);
+    }
+    fixture_close(database);
+}
+
+static weir_status expect_each_by_key(weir__database *database)
+{
+    char key[LONG_SIZE + 1];
+    char value[6000];
+    const weir_backend *backend = weir__database_backend(database);
+    weir_backend_db *db = weir__database_handle(database);
+    weir_backend_cf *cf;
+    assert_int_equal(backend->cf_open(db, "default", false, &cf, NULL), WEIR_OK);
+    for (int i = 0; i < DAMAGED_KEYS; i++) {
+        weir_backend_value found;
+        weir_status status = backend->get(db, cf, NULL, damaged_key(i, key), &found, NULL);
+        if (status == WEIR_CORRUPTED)
+            return status;
+        assert_int_equal(status, i % 5 == 0 ? WEIR_NOT_FOUND : WEIR_OK);
+        if (status == WEIR_OK)
+            assert_true(
+                weir_slice_equal(weir_slice_of(found.data, found.size), damaged_value(i, value)));
+        backend->value_release(db, &found);
+    }
+    return WEIR_OK;
+}
+
+static weir_status expect_all_in_a_scan(weir__database *database)
+{
+    char value[6000];
+    const weir_backend *backend = weir__database_backend(database);
+    weir_backend_iter_args args = {.struct_size = sizeof args};
+    weir_backend_iter *iter;
+    weir_slice key;
+    weir_slice found;
+    weir_status status;
+    int count = 0;
+    assert_int_equal(backend->iter_open(weir__database_handle(database), default_family(database),
+                                        &args, &iter, NULL),
+                     WEIR_OK);
+    while ((status = backend->iter_next(iter, &key, &found, NULL)) == WEIR_OK) {
+        int i;
+        memcpy(&i, found.data, sizeof i);
+        assert_in_range(i, 0, DAMAGED_KEYS - 1);
+        assert_true(weir_slice_equal(found, damaged_value(i, value)));
+        count++;
+    }
+    backend->iter_close(iter);
+    assert_true(status == WEIR_NOT_FOUND || status == WEIR_CORRUPTED);
+    if (status == WEIR_NOT_FOUND)
+        assert_int_equal(count, DAMAGED_KEYS - DAMAGED_KEYS / 5);
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+}
+
+/* WEIR_OK: everything is right; WEIR_CORRUPTED: it was told, when opening or reading. */
+static weir_status open_and_expect(const char *path, const weir_option *options)
+{
+    weir__database *database;
+    weir_error err;
+    weir_error_init(&err);
+    weir__database_config config = fixture_config("lmdb", path, options);
+    weir_status status = weir__database_open(&config, &database, &err);
+    if (status != WEIR_OK) {
+        if (status != WEIR_CORRUPTED)
+            fail_msg("%s: %s", weir_status_name(status), err.message);
+        return status;
+    }
+    status = expect_each_by_key(database);
+    if (status == WEIR_OK)
+        status = expect_all_in_a_scan(database);
+    (void)weir__database_close(database, NULL);
+    return status;
+}
+
+/* Damages the file in turn and puts it back. Returns how often that was told. */
+static int damage_often(const char *path, int times, bool cuts, unsigned *seed)
+{
+    int told = 0;
+    const char *file = fixture_path(path, "data.mdb");
+    int fd = open(file, O_RDWR);
+    struct stat whole;
+    assert_int_equal(fstat(fd, &whole), 0);
+    size_t size = (size_t)whole.st_size;
+    unsigned char *bytes = malloc(size);
+    assert_int_equal(pread(fd, bytes, size, 0), (ssize_t)size);
+    for (int time = 0; time < times; time++) {
+        /* Every second one hits the pages at the beginning, which hold what leads to others. */
+        size_t at = (size_t)rand_r(seed) % (time % 2 == 0 ? size : 3 * (size_t)4096);
+        if (cuts)
+            assert_int_equal(ftruncate(fd, (off_t)at), 0);
+        unsigned char byte = bytes[at] ^ (unsigned char)(1u << rand_r(seed) % 8);
+        if (!cuts)
+            assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+        if (open_and_expect(path, NULL) == WEIR_CORRUPTED)
+            told++;
+        assert_int_equal(pwrite(fd, bytes, size, 0), (ssize_t)size);
+        assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    }
+    assert_int_equal(open_and_expect(path, NULL), WEIR_OK);
+    free(bytes);
+    close(fd);
+    return told;
+}
+
+static unsigned damage_seed(void)
+{
+    const char *given = getenv("WEIR_TEST_SEED");
+    unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    print_message("seed %u (WEIR_TEST_SEED sets it)\n", seed);
+    return seed;
+}
+
+static void test_a_flipped_bit_is_told_or_does_not_matter(void **state)
+{
+    place *p = *state;
+    unsigned seed = damage_seed();
+    fill_to_damage(p->path);
+    assert_int_equal(open_and_expect(p->path, NULL), WEIR_OK);
+    int told = damage_often(p->path, 300, false, &seed);
+    print_message("%d of 300 were told\n", told);
+    assert_true(told > 30);
+}
+
+static void test_a_file_cut_anywhere_is_told_or_does_not_matter(void **state)
+{
+    place *p = *state;
+    unsigned seed = damage_seed();
+    fill_to_damage(p->path);
+    int told = damage_often(p->path, 60, true, &seed);
+    assert_true(told > 40);
+}
+
+static void test_a_damaged_value_is_told_when_it_is_read_if_the_file_was_not_checked(void **state)
+{
+    place *p = *state;
+    const weir_option unchecked[] = {{"check", "false"}, {NULL, NULL}};
+    char value[6000];
+    fill_to_damage(p->path);
+    int fd = open(fixture_path(p->path, "data.mdb"), O_RDWR);
+    struct stat whole;
+    assert_int_equal(fstat(fd, &whole), 0);
+    unsigned char *bytes = malloc((size_t)whole.st_size);
+    assert_int_equal(pread(fd, bytes, (size_t)whole.st_size, 0), (ssize_t)whole.st_size);
+    weir_slice wanted = damaged_value(43, value); /* 5000 bytes */
+    const unsigned char *at = memmem(bytes, (size_t)whole.st_size, wanted.data, wanted.size);
+    assert_non_null(at);
+    unsigned char byte = at[2500] ^ 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at - bytes + 2500), 1);
+    assert_int_equal(open_and_expect(p->path, unchecked), WEIR_CORRUPTED);
+    assert_int_equal(open_and_expect(p->path, NULL), WEIR_CORRUPTED);
+    free(bytes);
+    close(fd);
+}
+
 static void test_damaged_heads_are_corrupted(void **state)
 {
     place *p = *state;
@@ -406,6 +601,9 @@ int main(void)
         TEST(test_destroy_keeps_what_is_not_of_lmdb),
         TEST(test_reading_only_changes_no_file),
         TEST(test_a_file_that_was_cut_short_is_corrupted_and_no_crash),
+        TEST(test_a_flipped_bit_is_told_or_does_not_matter),
+        TEST(test_a_file_cut_anywhere_is_told_or_does_not_matter),
+        TEST(test_a_damaged_value_is_told_when_it_is_read_if_the_file_was_not_checked),
         TEST(test_damaged_heads_are_corrupted),
         TEST(test_options_out_of_range_are_refused_with_the_known_ones),
         TEST(test_more_families_than_allowed_are_refused_with_the_option_to_raise),

@@ -114,6 +114,23 @@ void weir__lmdb_bucket_change(const MDB_val *bucket, weir_slice key, const weir_
                               unsigned char *out);
 
 /* ---------------------------------------------------------------------------
+ * Checksums (checksum.c)
+ * ------------------------------------------------------------------------- */
+
+#define WEIR__LMDB_CHECKSUM_SIZE 4u
+#define WEIR__LMDB_FAMILY_SUFFIX 9u
+
+uint32_t weir__lmdb_hash(const void *data, size_t size, uint32_t seed);
+/* Puts an item with its checksum. */
+int weir__lmdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, const void *data, size_t size);
+/* Takes the checksum off what was read; false: it is wrong. */
+bool weir__lmdb_open_item(const MDB_val *key, MDB_val *data);
+/* The name that LMDB has for a family, to be freed; NULL: no memory. */
+char *weir__lmdb_family_stored(const char *name);
+/* How many bytes of it are the family's name; 0: it is damaged. */
+size_t weir__lmdb_family_given(const MDB_val *stored);
+
+/* ---------------------------------------------------------------------------
  * Reading (read.c)
  * ------------------------------------------------------------------------- */
 
@@ -147,7 +164,7 @@ weir_status weir__lmdb_snapshot_open(weir_backend_db *db, weir_backend_snapshot 
 void weir__lmdb_snapshot_close(weir_backend_db *db, weir_backend_snapshot *snapshot);
 
 /* ---------------------------------------------------------------------------
- * Files (folder.c, length.c)
+ * Files (folder.c, check.c)
  * ------------------------------------------------------------------------- */
 
 #define WEIR__LMDB_DATA_FILE "data.mdb"
@@ -156,9 +173,9 @@ void weir__lmdb_snapshot_close(weir_backend_db *db, weir_backend_snapshot *snaps
 
 /* "FOLDER/NAME" in `path`; false: too long. */
 bool weir__lmdb_path(char path[WEIR__LMDB_PATH_SIZE], const char *folder, const char *name);
-/* Before anything of the file but its meta pages is read (length.c). WEIR_CORRUPTED if anything
- * that is in use lies beyond the end. */
-weir_status weir__lmdb_check_length(weir_backend_db *db, const char *folder, weir_error *err);
+/* Before LMDB maps the file (check.c): WEIR_CORRUPTED if its meta pages can't be right, or if
+ * anything that is in use lies beyond its end; with is_thorough, if any page or item is damaged. */
+weir_status weir__lmdb_check(const weir_backend_open_args *args, bool is_thorough, weir_error *err);
 weir_status weir__lmdb_checkpoint(weir_backend_db *db, const char *location, weir_error *err);
 weir_status weir__lmdb_destroy(const weir_backend_open_args *args, weir_error *err);
 

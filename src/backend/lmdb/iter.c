@@ -47,6 +47,8 @@ static int arrive(weir_backend_iter *iter, int code, bool from_behind)
     iter->in_bucket = false;
     if (code != 0)
         return code == MDB_NOTFOUND ? 0 : code;
+    if (!weir__lmdb_open_item(&iter->key, &iter->data))
+        return MDB_CORRUPTED;
     if (!weir__lmdb_is_bucket(&iter->key))
         return 0;
     if (!weir__lmdb_bucket_is_whole(&iter->data))

@@ -19,7 +19,7 @@
 #define VERSION_TEXT(major, minor, patch) "lmdb " #major "." #minor "." #patch
 #define VERSION_OF(major, minor, patch)   VERSION_TEXT(major, minor, patch)
 
-enum option_row { ROW_MAP_SIZE, ROW_MAX_FAMILIES, ROW_MAX_READERS, ROW_READ_AHEAD };
+enum option_row { ROW_MAP_SIZE, ROW_MAX_FAMILIES, ROW_MAX_READERS, ROW_READ_AHEAD, ROW_CHECK };
 
 static const weir_option_spec option_table[] = {
     [ROW_MAP_SIZE] = {"map_size", WEIR_OPTION_SIZE, "64GiB", NULL, 1 << 20, 1e14,
@@ -31,6 +31,8 @@ static const weir_option_spec option_table[] = {
                          "most iterators, snapshots and reading threads at a time"},
     [ROW_READ_AHEAD] = {"read_ahead", WEIR_OPTION_BOOL, "true", NULL, 0, 0,
                         "let the system read ahead; off is better for state larger than memory"},
+    [ROW_CHECK] = {"check", WEIR_OPTION_BOOL, "true", NULL, 0, 0,
+                   "read the whole file when it is opened, and look for damage"},
     {NULL, WEIR_OPTION_BOOL, NULL, NULL, 0, 0, NULL},
 };
 
@@ -108,6 +110,15 @@ static weir_backend_cf *find_cf(const weir_backend_db *db, const char *name)
     return NULL;
 }
 
+/* The handle of a family. */
+static int open_cf(MDB_txn *txn, weir_backend_cf *cf, unsigned flags)
+{
+    char *stored = weir__lmdb_family_stored(cf->name);
+    int code = stored != NULL ? mdb_dbi_open(txn, stored, flags, &cf->dbi) : ENOMEM;
+    free(stored);
+    return code;
+}
+
 static void free_cf(weir_backend_cf *cf)
 {
     if (cf != NULL)
@@ -129,7 +140,7 @@ static int make_cf(weir_backend_db *db, MDB_txn *txn, void *arg)
 {
     weir_backend_cf *cf = arg;
     (void)db;
-    return mdb_dbi_open(txn, cf->name, MDB_CREATE, &cf->dbi);
+    return open_cf(txn, cf, MDB_CREATE);
 }
 
 static weir_status lmdb_cf_open(weir_backend_db *db, const char *name, bool create,
@@ -206,7 +217,12 @@ static int open_families(weir_backend_db *db, MDB_txn *txn)
     if (code != 0)
         return code;
     while ((code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
-        weir_backend_cf *cf = new_cf(key.mv_data, key.mv_size);
+        size_t size = weir__lmdb_family_given(&key);
+        if (size == 0) {
+            code = MDB_CORRUPTED;
+            break;
+        }
+        weir_backend_cf *cf = new_cf(key.mv_data, size);
         if (cf == NULL) {
             code = ENOMEM;
             break;
@@ -217,7 +233,7 @@ static int open_families(weir_backend_db *db, MDB_txn *txn)
     mdb_cursor_close(cursor);
     code = code == MDB_NOTFOUND ? 0 : code;
     for (weir_backend_cf *cf = db->cfs; code == 0 && cf != NULL; cf = cf->next)
-        code = mdb_dbi_open(txn, cf->name, 0, &cf->dbi);
+        code = open_cf(txn, cf, 0);
     return code;
 }
 
@@ -307,15 +323,15 @@ static weir_status lmdb_open(const weir_backend_open_args *args, weir_backend_db
         return args->host->error(err, WEIR_INVALID, "lmdb: the path is too long");
     if ((!args->create || args->read_only) && access(path, F_OK) != 0 && errno == ENOENT)
         return WEIR_NOT_FOUND;
+    weir_status status = weir__lmdb_check(args, args->options[ROW_CHECK].boolean, err);
+    if (status != WEIR_OK)
+        return status;
     weir_backend_db *made = new_db(args);
     if (made == NULL)
         return args->host->error(err, WEIR_NO_MEMORY, "lmdb: no memory for a database");
-    weir_status status = WEIR_OK;
     int code = open_env(made, args);
     if (code != 0)
         status = weir__lmdb_fail(args->host, args->label, code, "can't open the database", err);
-    if (status == WEIR_OK)
-        status = weir__lmdb_check_length(made, args->location, err);
     if (status == WEIR_OK && (code = begin_families(made)) != 0)
         status = weir__lmdb_fail(args->host, args->label, code, "can't read the families", err);
     if (status == WEIR_OK && !args->read_only)

@@ -200,6 +200,8 @@ static weir_status find_value(weir_backend_db *db, MDB_txn *txn, const weir_back
         return WEIR_NOT_FOUND;
     if (code != 0)
         return weir__lmdb_fail(db->host, db->label, code, "can't read a key", err);
+    if (!weir__lmdb_open_item(&stored, &data))
+        return weir__lmdb_error(db, WEIR_CORRUPTED, "the checksum of a value is wrong", err);
     if (!weir__lmdb_is_long(key)) {
         *found = weir_slice_of(data.mv_data, data.mv_size);
         return WEIR_OK;

@@ -11,7 +11,7 @@
 #include "internal.h"
 
 /* LMDB keeps the size of an item in 32 bits; a bucket is one item. */
-#define BUCKET_MAX UINT32_MAX
+#define BUCKET_MAX (UINT32_MAX - WEIR__LMDB_CHECKSUM_SIZE)
 /* A disk with less is full. */
 #define LEAST_FREE 65536u
 
@@ -98,7 +98,8 @@ static int change_bucket(weir_backend_db *db, MDB_txn *txn, const weir_backend_o
     if (code != 0 && code != MDB_NOTFOUND)
         return code;
     const MDB_val *bucket = code == 0 ? &old : NULL;
-    if (bucket != NULL && !weir__lmdb_bucket_is_whole(bucket))
+    if (bucket != NULL &&
+        (!weir__lmdb_open_item(stored, &old) || !weir__lmdb_bucket_is_whole(bucket)))
         return MDB_CORRUPTED;
     if (bucket == NULL && value == NULL)
         return 0;
@@ -110,8 +111,7 @@ static int change_bucket(weir_backend_db *db, MDB_txn *txn, const weir_backend_o
     if (!reserve_bucket(db, size))
         return ENOMEM;
     weir__lmdb_bucket_change(bucket, op->key, value, db->bucket);
-    MDB_val made = {.mv_size = size, .mv_data = db->bucket};
-    return mdb_put(txn, op->cf->dbi, stored, &made, 0);
+    return weir__lmdb_put(txn, op->cf->dbi, stored, db->bucket, size);
 }
 
 static int apply(weir_backend_db *db, MDB_txn *txn, const weir_backend_op *op)
@@ -124,9 +124,7 @@ static int apply(weir_backend_db *db, MDB_txn *txn, const weir_backend_op *op)
         int code = mdb_del(txn, op->cf->dbi, &stored, NULL);
         return code == MDB_NOTFOUND ? 0 : code;
     }
-    /* LMDB copies; its interface has no const. */
-    MDB_val value = {.mv_size = op->value.size, .mv_data = (void *)(uintptr_t)op->value.data};
-    return mdb_put(txn, op->cf->dbi, &stored, &value, 0);
+    return weir__lmdb_put(txn, op->cf->dbi, &stored, op->value.data, op->value.size);
 }
 
 static int apply_all(weir_backend_db *db, MDB_txn *txn, void *arg)
