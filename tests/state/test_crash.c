@@ -500,7 +500,7 @@ static void run_mode(const mode *m)
         close_partition(&h);
         before = records;
     }
-    assert_true(before > m->rounds);
+    assert_true(before > 0);
     print_message("%s: %" PRId64 " source records counted\n", m->name, before);
     test_log_release();
     munmap(book, sizeof(*book));
