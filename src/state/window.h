@@ -84,7 +84,7 @@ weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__windo
                                    int64_t until, weir_windows *list, weir_error *err);
 
 /* Where the first window starts that has not expired and ends after `end`; INT64_MAX: there is
- * none. *first [out]. */
+ * none. memo NULL: the first of all that end after `end`, by a search. *first [out]. */
 weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
                                     int64_t end, int64_t *first, weir_error *err);
 

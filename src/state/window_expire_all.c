@@ -86,8 +86,11 @@ static weir_status delete_values(weir_txn *txn, const weir_window *window, int64
                                  uint32_t flags, weir_error *err)
 {
     int64_t first;
-    weir__window_memo *memo;
-    weir_status status = weir__window_memo_get(txn, window->key, &memo, err);
+    weir__window_memo *memo = NULL;
+    weir_status status = WEIR_OK;
+    /* The memo of the empty key has the mark of the partition, which is of ends, not of starts. */
+    if (window->key.size > 0)
+        status = weir__window_memo_get(txn, window->key, &memo, err);
     /* Windows that came late, with an end at or before the mark, don't count. */
     if (!status)
         status = weir__window_memo_first(txn, window->key, memo, mark, &first, err);

@@ -254,7 +254,7 @@ weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__windo
     return WEIR_OK;
 }
 
-/* From the bound on, over the keys of other prefixes. */
+/* From `from` on, over the keys of other prefixes. */
 static weir_status search_first(weir_txn *txn, weir_slice prefix, int64_t from, int64_t after,
                                 int64_t *first, weir_error *err)
 {
@@ -280,6 +280,8 @@ weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__wind
 {
     weir_status status = WEIR_OK;
     *first = INT64_MAX;
+    if (!memo)
+        return search_first(txn, prefix, 0, end, first, err);
     if (memo->count == 0 && memo->bound < INT64_MAX)
         status = weir__window_memo_scan(txn, prefix, memo, memo->bound - 1, NULL, err);
     if (status)

@@ -337,7 +337,7 @@ def closing(seed, count, corrected=False):
     script = Script(seed, "store windowed")
     rng = script.random
     clock = Clock(rng)
-    prefixes = some_keys(rng, PREFIXES)
+    prefixes = some_keys(rng, PREFIXES + (3 * LOOKALIKES if corrected else ()))
     # Quix Streams finds the ends on the grid of the steps alone: 02.
     step, duration = rng.choice(((10, 10), (10, 30)) + (((10, 25), (4, 10)) if corrected else ()))
     grace = 20
@@ -357,7 +357,10 @@ def closing(seed, count, corrected=False):
         if rng.random() < 0.5 and clock.now > grace:
             closed = max(closed, clock.now - grace)
             delete = rng.choice(("delete", "delete", "delete", "keep"))
-            lines.append("expireall %d %d %s plain" % (clock.now - grace, step, delete))
+            collect = rng.choice(("plain", "collect")) if corrected else "plain"
+            lines.append("expireall %d %d %s %s" % (clock.now - grace, step, delete, collect))
+        if corrected:
+            lines.append("add %s %d %s" % (rng.choice(prefixes), time, value_field(rng)))
         return lines
 
     return script.live(count, WINDOW_FAMILIES, act, lambda: ["window N1 5 5"])

@@ -417,6 +417,55 @@ static void test_values_that_a_hopping_window_still_needs_stay(void **state)
     weir_txn_free(txn);
 }
 
+static void test_closing_all_keys_keeps_the_values_of_windows_that_are_left(void **state)
+{
+    harness *h = *state;
+    weir_txn *txn = begin(h);
+    static const char *const keys[] = {"", "k"};
+    for (size_t i = 0; i < 2; i++) {
+        window_update(txn, keys[i], 0, 30, "x", 5);
+        window_update(txn, keys[i], 10, 40, "y", 25);
+        window_collect(txn, keys[i], 25, "kept");
+    }
+    txn = reopen(h, txn);
+    assert_string_equal(window_expire_all(txn, 30, 10, WEIR_EXPIRE_COLLECT),
+                        ":0-30=x[kept] k:0-30=x[kept]");
+    txn = commit(h, txn);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(window_collected(txn, keys[i], 0, 100), "kept");
+        assert_string_equal(window_range(txn, keys[i], -1, INT64_MAX, false), "10-40=y");
+    }
+    assert_string_equal(window_expire_all(txn, 40, 10, WEIR_EXPIRE_COLLECT),
+                        ":10-40=y[kept] k:10-40=y[kept]");
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(window_collected(txn, keys[i], 0, 100), "");
+    weir_txn_free(txn);
+}
+
+/* The other key is "a", the separator and eight bytes: its rows stand before those of the windows
+ * of "a" that start at 20. */
+static void test_a_row_of_another_key_hides_no_window_whose_values_are_needed(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    static const uint8_t other[] = {'a', '|', 0, 0, 0, 0, 0, 0, 0, 20};
+    weir_txn *txn = begin(h);
+    assert_ok(weir_window_update(window_state(txn, weir_slice_of(other, sizeof other)), 0, 10,
+                                 S("o"), 5, &err),
+              err);
+    window_update(txn, "a", 10, 35, "x", 10);
+    window_update(txn, "a", 20, 30, "y", 25);
+    window_collect(txn, "a", 12, "gone");
+    window_collect(txn, "a", 26, "kept");
+    txn = reopen(h, txn);
+    assert_string_equal(window_expire(txn, "a", 10, WEIR_EXPIRE_COLLECT), "10-35=x[gone,kept]");
+    assert_string_equal(window_collected(txn, "a", 0, 100), "kept");
+    txn = reopen(h, txn);
+    assert_string_equal(window_expire(txn, "a", 20, WEIR_EXPIRE_COLLECT), "20-30=y[kept]");
+    assert_string_equal(window_collected(txn, "a", 0, 100), "");
+    weir_txn_free(txn);
+}
+
 static void test_a_number_that_can_be_no_id_is_refused(void **state)
 {
     harness *h = *state;
@@ -469,6 +518,8 @@ int main(void)
         MATRIX_TEST(test_expired_windows_come_with_their_values),
         MATRIX_TEST(test_no_collected_value_is_left_when_the_last_window_has_expired),
         MATRIX_TEST(test_values_that_a_hopping_window_still_needs_stay),
+        MATRIX_TEST(test_closing_all_keys_keeps_the_values_of_windows_that_are_left),
+        MATRIX_TEST(test_a_row_of_another_key_hides_no_window_whose_values_are_needed),
         MATRIX_TEST(test_a_number_that_can_be_no_id_is_refused),
         MATRIX_TEST(test_a_delete_in_one_family_leaves_the_same_key_of_another),
     };

@@ -271,12 +271,14 @@ static uint32_t some_flags(model *m)
     return flags[below(m, sizeof flags / sizeof *flags)];
 }
 
-/* The first window of a key after its mark of expiry, and with an end beyond another. */
+/* The first window of a key after its mark of expiry, and with an end beyond another. The mark of
+ * the empty key is of ends too, where all keys are closed. */
 static int64_t first_window(const content *c, int key, int64_t mark_of_ends)
 {
     for (size_t i = 0; i < c->window_count; i++) {
         const window *w = &c->windows[i];
-        if (w->key == key && w->start > c->expired[key] && w->end > mark_of_ends)
+        bool is_after = w->start > c->expired[key] || (key == 0 && mark_of_ends != NONE);
+        if (w->key == key && is_after && w->end > mark_of_ends)
             return w->start;
     }
     return INT64_MAX;
