@@ -187,7 +187,7 @@ class Comparison:
         return "\n".join(text)
 
     def _shrink(self, lines, wanted):
-        """Leaves out what can be left out while the last operation's answers differ in the same way."""
+        """Leaves out what can be left out while the last answers, and no others, differ as they do."""
         deadline = time.monotonic() + SHRINK_SECONDS
         head, body, last = lines[:2], lines[2:-1], lines[-1]
         size = max(len(body) // 2, 1)
@@ -204,9 +204,10 @@ class Comparison:
 
     def _differs(self, lines, wanted):
         with Folder() as quix_folder, Folder() as weir_folder:
-            quix = run_quix(lines, quix_folder, Topic())[-1]
-            weir = self.weir.run(lines, weir_folder, Topic())[-1]
-        return told(quix) != told(weir) and kinds(quix, weir) == wanted
+            quix = run_quix(lines, quix_folder, Topic())
+            weir = self.weir.run(lines, weir_folder, Topic())
+        is_last = first_difference(lines, quix, weir) == len(lines) - 1
+        return is_last and kinds(quix[-1], weir[-1]) == wanted
 
 
 def check_turns(lines, answers, turns, through_changelog):
