@@ -188,6 +188,10 @@ static inline void guard_leave(PartitionObject *partition)
 }
 
 bool partition_init_type(PyObject *module);
+/* Adds a record to what partition_apply writes. Within a guard; the partition has a changelog. */
+bool partition_push_record(PartitionObject *partition, const weir_changelog_record *record);
+/* The method push_messages (messages.c). */
+PyObject *partition_push_messages(PartitionObject *partition, PyObject *args);
 /* The number of a column family; its name is a str, NULL the default one. */
 bool partition_cf(PartitionObject *partition, PyObject *name, weir_cf *cf);
 /* Brings what was pushed into the database. Within a guard. */

@@ -295,7 +295,7 @@ static bool check_changelog(const PartitionObject *self)
 }
 
 /* Within the guard. Records whose order is not that of the log start a batch of their own. */
-static bool push(PartitionObject *self, const weir_changelog_record *record)
+bool partition_push_record(PartitionObject *self, const weir_changelog_record *record)
 {
     if (record->offset <= self->pushed_offset && !partition_apply(self))
         return false;
@@ -332,7 +332,7 @@ static PyObject *partition_push(PartitionObject *self, PyObject *args)
 #endif
     if (!guard_enter(self))
         return NULL;
-    bool is_pushed = check_changelog(self) && push(self, &record);
+    bool is_pushed = check_changelog(self) && partition_push_record(self, &record);
     size_t pending = is_pushed ? bridge_bytes(self->bridge) : 0;
     guard_leave(self);
     return is_pushed ? PyLong_FromSize_t(pending) : NULL;
@@ -528,6 +528,10 @@ static PyMethodDef methods[] = {
     {"push", (PyCFunction)partition_push, METH_VARARGS,
      "push(key, value, cf_name, offset, ttl_stamped=False): a changelog record to be applied; "
      "returns the bytes that wait for it."},
+    {"push_messages", (PyCFunction)partition_push_messages, METH_VARARGS,
+     "push_messages(messages, decide): those of confluent_kafka, from this changelog, in order. "
+     "decide(header) tells of a header of processed offsets whether its changes are applied. "
+     "Returns how many messages were taken; the next one is none of a changelog."},
     {"push_offset", (PyCFunction)partition_push_offset, METH_O,
      "The changelog was read up to this offset."},
     {"apply", (PyCFunction)partition_apply_pushed, METH_NOARGS,

@@ -1,0 +1,123 @@
+"""Changelog messages in bulk, as the recovery manager hands them over."""
+
+import pytest
+from quixstreams.state.exceptions import ColumnFamilyHeaderMissing, StateError
+from quixstreams.state.recovery import RecoveryPartition
+
+from weirstreams.quix.recovery import _recover
+
+
+class Message:
+    def __init__(self, offset, key, value, processed=b"null", cf=b"default", **headers):
+        self._offset, self._key, self._value = offset, key, value
+        self._headers = [("other", None), *headers.items()]
+        if cf is not None:
+            self._headers.append(("__column_family__", cf))
+        if processed is not None:
+            self._headers.append(("__processed_tp_offsets__", processed))
+
+    def offset(self):
+        return self._offset
+
+    def key(self):
+        return self._key
+
+    def value(self):
+        return self._value
+
+    def headers(self):
+        return self._headers
+
+
+@pytest.fixture(params=["bulk", "reference"])
+def recover(request, stores):
+    """Both ways of Quix Streams' messages into a partition, on each backend."""
+    partition = stores.plain(changelog=True).assign_partition(0)
+    if stores.is_reference and request.param == "bulk":
+        pytest.skip("the reference has no bulk")
+
+    def run(messages, committed=None):
+        recovery = RecoveryPartition(
+            changelog_name="changelog",
+            partition_num=0,
+            store_partition=partition,
+            committed_offsets=committed or {"topic": 10},
+            lowwater=0,
+            highwater=100,
+        )
+        if request.param == "bulk":
+            _recover(recovery, messages)
+        else:
+            for message in messages:
+                recovery.recover_from_changelog_message(message)
+        recovery.complete_recovery()
+        return partition
+
+    return run
+
+
+def test_messages_are_applied_in_order(recover):
+    partition = recover(
+        [
+            Message(0, b"a", b"1"),
+            Message(1, b"b", b"2", processed=None),
+            Message(3, b"a", b"3", processed=b'{"topic":9}'),
+            Message(4, b"b", None),
+            Message(5, b"a", b"4", cf=b"other"),
+        ]
+    )
+    assert partition.get(b"a") == b"3"
+    assert not partition.exists(b"b")
+    assert partition.get(b"a", "other") == b"4"
+    assert partition.get_changelog_offset() == 5
+
+
+def test_what_is_processed_again_is_left_out(recover):
+    partition = recover(
+        [
+            Message(0, b"a", b"1", processed=b'{"topic":9}'),
+            Message(1, b"a", b"2", processed=b'{"topic":10}'),
+            Message(2, b"b", b"2", processed=b'{"topic":10}'),
+            Message(3, b"c", b"2", processed=b'{"topic":9}'),
+            Message(4, b"c", b"3", processed=b'{"topic":11}'),
+        ]
+    )
+    assert partition.get(b"a") == b"1"
+    assert not partition.exists(b"b")
+    assert partition.get(b"c") == b"2"
+    assert partition.get_changelog_offset() == 4
+
+
+@pytest.mark.parametrize(
+    "message, error",
+    [
+        (Message(2, b"a", b"1", cf=None), ColumnFamilyHeaderMissing),
+        (Message(2, None, b"1"), TypeError),
+        (Message(2, b"a", "text"), TypeError),
+    ],
+)
+def test_a_message_that_is_malformed_is_told(recover, message, error):
+    with pytest.raises(error):
+        recover([Message(1, b"a", b"1"), message])
+
+
+def test_a_topic_that_is_read_no_more_sets_no_bound(weir_stores):
+    partition = weir_stores.plain(changelog=True).assign_partition(0)
+    recovery = RecoveryPartition("changelog", 0, partition, {"topic": 10}, 0, 100)
+    _recover(recovery, [Message(0, b"a", b"1", processed=b'{"old":99,"topic":9}')])
+    assert partition.get(b"a") == b"1"
+
+
+def test_a_header_that_is_no_json_is_an_error(weir_stores):
+    partition = weir_stores.plain(changelog=True).assign_partition(0)
+    recovery = RecoveryPartition("changelog", 0, partition, {"topic": 10}, 0, 100)
+    with pytest.raises(ValueError):
+        _recover(recovery, [Message(0, b"a", b"1", processed=b"{no json")])
+
+
+def test_bulk_without_a_changelog_is_refused(weir_partition):
+    with pytest.raises(StateError, match="no changelog"):
+        weir_partition.native.push_messages([Message(0, b"a", b"1")], bool)
+    for wrong in (None, (), [5]):
+        with pytest.raises((TypeError, AttributeError)):
+            weir_partition.native.push_messages(wrong, bool)
