@@ -2,9 +2,8 @@
 
 import pytest
 from quixstreams.state.exceptions import ColumnFamilyHeaderMissing, StateError
-from quixstreams.state.recovery import RecoveryPartition
 
-from weirstreams.quix.recovery import _recover
+from weirstreams.quix.recovery import RecoveryPartition, _recover
 
 
 class Message:

@@ -85,4 +85,14 @@ EXPECTATIONS: Tuple[Expectation, ...] = (
         "Quix Streams, weak spot 7: values that begin like a time lose 8 bytes",
         "quix",
     ),
+    wrong(
+        "test_without_any_committed_offset_nothing_is_silently_empty",
+        "Quix Streams, weak spot 4: a group without committed offsets starts empty in silence",
+        "quix",
+    ),
+    wrong(
+        "test_a_topic_that_is_read_no_more_sets_no_bound",
+        "Quix Streams, weak spot 15: a topic without a committed offset ends recovery",
+        "quix",
+    ),
 )

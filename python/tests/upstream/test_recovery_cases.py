@@ -287,3 +287,29 @@ def test_nothing_is_read_when_nothing_is_assigned(backend):
     application.manager.do_recovery()
     assert not application.consumer.poll.called
     assert not application.consumer.consume.called
+
+
+def test_without_any_committed_offset_nothing_is_silently_empty(backend, caplog):
+    """Weak spot 4: every message was skipped, and counting began anew without a word."""
+    application = Application(backend, None if backend.is_reference else BatchRecoveryManager)
+    application.assign(0).process({"a": 1, "b": 2}, processed=10)
+    application.process({"a": 2}, processed=20)
+    application.lose_state()
+    caplog.set_level("WARNING", logger="quixstreams.state.recovery")
+    application.assign(committed=-1001).manager.do_recovery()
+    if application.values("a") == {"a": None}:
+        (said,) = [found.message for found in caplog.records if "store" in found.message]
+        assert "changes of 2 checkpoint(s)" in said
+        assert 'no committed offset for "topic[0]"' in said
+
+
+def test_a_topic_that_is_read_no_more_sets_no_bound(backend):
+    """Weak spot 15: a header that names one ended recovery with KeyError."""
+    application = Application(backend, None if backend.is_reference else BatchRecoveryManager)
+    application.assign(0)
+    transaction = application.partitions["store"].begin()
+    transaction.set("a", 1, prefix=KEY)
+    transaction.prepare(processed_offsets={"topic": 1, "read no more": 99})
+    application.lose_state()
+    application.assign(committed=11).manager.do_recovery()
+    assert application.partitions["store"].begin().get("a", prefix=KEY) == 1
