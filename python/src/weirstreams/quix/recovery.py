@@ -17,7 +17,7 @@ logger = logging.getLogger("quixstreams.state.recovery")
 
 _BATCH_MESSAGES = 10_000
 # The client waits for a full batch; so long, when the changelog has no more.
-_BATCH_TIMEOUT = 0.2
+_BATCH_TIMEOUT = 0.05
 
 
 class RecoveryPartition(QuixRecoveryPartition):
@@ -107,8 +107,10 @@ class RecoveryManager(QuixRecoveryManager):
                 self._recover_from(topic, number, list(group))
             if messages:
                 consumer._broker_available()  # noqa: SLF001
-            if len(messages) < _BATCH_MESSAGES:
-                self._update_recovery_status()
+            if messages:
+                # The position of before would be believed for a second.
+                self._position_cache.clear()
+            self._update_recovery_status()
             if self._broker_availability_timeout:
                 consumer.raise_if_broker_unavailable(self._broker_availability_timeout)
 
