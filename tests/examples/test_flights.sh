@@ -114,7 +114,6 @@ test_state_on_s3_outlives_the_machine_and_can_be_rebuilt() {
     sed -n 's/.*goes on; \([0-9,]*\) changelog.*/\1/p' "$work/s3-crash.log" | tr -d , >"$work/read"
     grep 'goes on\|with the bucket' "$work/s3-crash.log"
     (($(<"$work/read") < 30000))
-    run_demo s3-calm --no-crash --state s3://weir/flights --broker "$(<"$work/address")"
 }
 
 test_real_broker_with_crash_and_rebuild() {
