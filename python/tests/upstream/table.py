@@ -1,5 +1,5 @@
 """
-Prints docs/quix-judge.md's table from a run::
+Prints the table of docs/quix.md from a run::
 
     pytest tests/upstream --junitxml=FILE; python tests/upstream/table.py FILE
 """
@@ -34,7 +34,9 @@ def main(path):
     counts = Counter()
     for case in ElementTree.parse(path).iter("testcase"):
         group = re.search(r"test_(\w+)_cases", case.get("classname")).group(1)
-        (backend,) = {b for b in BACKENDS if re.search(rf"\b{b}\b", case.get("name"))}
+        named = [b for b in BACKENDS if re.search(rf"\b{b}\b", case.get("name"))]
+        # Cases without a backend are about folders of RocksDB.
+        backend = named[0] if named else "rocksdb"
         counts[group, backend, outcome(case)] += 1
     print("| cases |", " | ".join(BACKENDS), "|")
     print("|---|" + "---|" * len(BACKENDS))

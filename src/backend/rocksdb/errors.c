@@ -149,7 +149,8 @@ static const char *hint_of(weir_status status)
     switch (status) {
     case WEIR_VERSION:
         return "; the files were written by a newer RocksDB than " WEIR_ROCKSDB_VERSION
-               ", which this Weir is built with: build Weir with that version or a later one";
+               ", which this Weir is built with: use a Weir with that version or a later one, or "
+               "start with an empty state folder, which is rebuilt from the changelog";
     case WEIR_NO_SPACE:
         return "; free some space, or give the state a larger disk";
     case WEIR_LOCKED:
