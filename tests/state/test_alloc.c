@@ -214,6 +214,28 @@ static void test_cached_keys_are_counted_up_without_an_allocation(void **state)
     h->partition->backend = inner;
 }
 
+/* What an engine takes for an iterator is its own affair, too. */
+static weir_status quiet_iter_open(weir_backend_db *db, weir_backend_cf *cf,
+                                   const weir_backend_iter_args *args, weir_backend_iter **iter,
+                                   weir_error *err)
+{
+    bool was_counting = is_counting;
+    is_counting = false;
+    weir_status status = inner->iter_open(db, cf, args, iter, err);
+    is_counting = was_counting;
+    return status;
+}
+
+static weir_status quiet_iter_next(weir_backend_iter *iter, weir_slice *key, weir_slice *value,
+                                   weir_error *err)
+{
+    bool was_counting = is_counting;
+    is_counting = false;
+    weir_status status = inner->iter_next(iter, key, value, err);
+    is_counting = was_counting;
+    return status;
+}
+
 /* A value and a lookup for each record, of five timestamps in turn; or a value that expires. */
 static void run_by_time(harness *h, size_t records)
 {
@@ -255,6 +277,8 @@ static void assert_quiet_by_time(harness *h, weir_store_kind kind)
     weir_backend table = *h->partition->backend;
     inner = h->partition->backend;
     table.write = quiet_write;
+    table.iter_open = quiet_iter_open;
+    table.iter_next = quiet_iter_next;
     h->partition->backend = &table;
     run_by_time(h, 3 * CHECKPOINT);
     allocations = 0;
