@@ -406,9 +406,9 @@ static void operate(model *m)
 static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
 {
     /* A restart of SlateDB takes its time. */
-    int64_t operations = strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5 : OPERATIONS;
-    print_message("seed %" PRIu64 " on %s, cache of %zu bytes, %" PRId64 " operations\n", seed,
-                  backend, cache_bytes, operations);
+    size_t operations = strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5 : OPERATIONS;
+    print_message("seed %" PRIu64 " on %s, cache of %zu bytes, %zu operations\n", seed, backend,
+                  cache_bytes, operations);
     static model m;
     memset(&m, 0, sizeof(m));
     test_log_capture();
