@@ -7,6 +7,8 @@ reference is tested apart, with `weir_stores`.
 
 import logging
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional
 
@@ -36,6 +38,7 @@ from weirstreams.quix import (
 )
 from weirstreams.quix.options import StoreOptions
 
+ROOT = Path(__file__).resolve().parents[2]
 CHANGELOG = "changelog__group--topic--default"
 
 
@@ -187,6 +190,26 @@ def partition(stores):
 @pytest.fixture()
 def weir_partition(weir_stores):
     return weir_stores.plain().assign_partition(0)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    """The address of a real broker, the same for all tests."""
+    if os.environ.get("WEIR_SKIP_KAFKA") == "1" or not shutil.which("java"):
+        pytest.skip("no Java for a broker, or WEIR_SKIP_KAFKA=1")
+    folder = tmp_path_factory.mktemp("kafka")
+    script = str(ROOT / "scripts" / "kafka")
+    environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "PYTHONPATH")}
+    started = subprocess.run(
+        [script, "start", "--dir", str(folder), "--watch", str(os.getpid())]
+        + ["--set", "group.initial.rebalance.delay.ms=0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    yield dict(line.split("=", 1) for line in started.stdout.split())["bootstrap"]
+    subprocess.run([script, "stop", "--dir", str(folder)], check=True, env=environment)
 
 
 @pytest.fixture(autouse=True)

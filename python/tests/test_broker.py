@@ -1,12 +1,8 @@
 """Whole applications on a real broker: state, windows, recovery, moving in and moving back."""
 
-import os
-import shutil
-import subprocess
 import threading
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 import quixstreams
@@ -16,29 +12,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import _require
 from weirstreams import quix
 
-ROOT = Path(__file__).resolve().parents[2]
 # Not long ago, or the broker deletes the records as too old.
 NOW = int(time.time()) // 1000 * 1_000_000
 KEYS = [f"key-{number}".encode() for number in range(20)]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    if os.environ.get("WEIR_SKIP_KAFKA") == "1" or not shutil.which("java"):
-        pytest.skip("no Java for a broker, or WEIR_SKIP_KAFKA=1")
-    folder = tmp_path_factory.mktemp("kafka")
-    script = str(ROOT / "scripts" / "kafka")
-    environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "PYTHONPATH")}
-    started = subprocess.run(
-        [script, "start", "--dir", str(folder), "--watch", str(os.getpid())]
-        + ["--set", "group.initial.rebalance.delay.ms=0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    yield dict(line.split("=", 1) for line in started.stdout.split())["bootstrap"]
-    subprocess.run([script, "stop", "--dir", str(folder)], check=True, env=environment)
 
 
 class Job:
