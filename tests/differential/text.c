@@ -219,11 +219,13 @@ static int compare_items(const void *a, const void *b)
 
 void answer_sort(void)
 {
-    char *copy = strndup(answer.data, answer.size);
+    /* The answer does not end with NUL. */
+    char *copy = calloc(answer.size + 1, 1);
     size_t count = 0;
     char **items = calloc(answer.size + 1, sizeof(*items));
     if (copy == NULL || items == NULL)
         die("out of memory");
+    memcpy(copy, answer.data, answer.size);
     char *rest = copy;
     (void)strsep(&rest, " ");
     while (rest != NULL)
