@@ -37,11 +37,11 @@
 /* The checks of one file, ended by a NULL name. */
 #define CASE(function, level, needs)                                                               \
     {                                                                                              \
-#function, level, needs, false, function                                                   \
+#function, level, needs, function, false                                                   \
     }
 #define CLOSED_CASE(function, level, needs)                                                        \
     {                                                                                              \
-#function, level, needs, true, function                                                    \
+#function, level, needs, function, true                                                    \
     }
 
 extern const kit_check kit_core_checks[];

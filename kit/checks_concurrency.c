@@ -209,5 +209,5 @@ static bool a_database_may_move_from_thread_to_thread(kit_subject *c)
 const kit_check kit_concurrency_checks[] = {
     CLOSED_CASE(a_database_may_move_from_thread_to_thread, KIT_CONCURRENCY, 0),
     CASE(readers_beside_a_writer_see_whole_batches, KIT_CONCURRENCY, WEIR_CAP_CONCURRENT_READERS),
-    {NULL, KIT_CONCURRENCY, 0, false, NULL},
+    {NULL, KIT_CONCURRENCY, 0, NULL, false},
 };

@@ -463,5 +463,5 @@ const kit_check kit_core_checks[] = {
     CASE(a_checkpoint_is_a_database_of_its_own, KIT_CORE, WEIR_CAP_PERSISTENT),
     CASE(random_changes_match_a_model, KIT_CORE, 0),
     CASE(optional_methods_answer, KIT_CORE, 0),
-    {NULL, KIT_CORE, 0, false, NULL},
+    {NULL, KIT_CORE, 0, NULL, false},
 };

@@ -221,5 +221,5 @@ const kit_check kit_crash_checks[] = {
                 WEIR_CAP_PERSISTENT | WEIR_CAP_ATOMIC_BATCH),
     CLOSED_CASE(what_was_written_with_sync_survives_a_kill, KIT_CRASH,
                 WEIR_CAP_PERSISTENT | WEIR_CAP_ATOMIC_BATCH | WEIR_CAP_DURABLE_ON_WRITE),
-    {NULL, KIT_CRASH, 0, false, NULL},
+    {NULL, KIT_CRASH, 0, NULL, false},
 };

@@ -241,5 +241,5 @@ const kit_check kit_family_checks[] = {
     CASE(a_snapshot_is_one_moment_of_all_families, KIT_SNAPSHOTS,
          WEIR_CAP_SNAPSHOTS | WEIR_CAP_COLUMN_FAMILIES),
     CASE(a_snapshot_outlives_much_writing, KIT_SNAPSHOTS, WEIR_CAP_SNAPSHOTS),
-    {NULL, KIT_FAMILIES, 0, false, NULL},
+    {NULL, KIT_FAMILIES, 0, NULL, false},
 };

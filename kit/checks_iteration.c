@@ -342,5 +342,5 @@ const kit_check kit_iteration_checks[] = {
          WEIR_CAP_REVERSE_ITERATION | WEIR_CAP_BOUNDED_ITERATION),
     CASE(large_ranges_are_read_both_ways, KIT_ITERATION,
          WEIR_CAP_REVERSE_ITERATION | WEIR_CAP_BOUNDED_ITERATION),
-    {NULL, KIT_ITERATION, 0, false, NULL},
+    {NULL, KIT_ITERATION, 0, NULL, false},
 };

@@ -65,8 +65,8 @@ typedef struct kit_check {
     const char *name; /* what is shown, as a sentence in snake case */
     kit_level level;
     uint64_t needs; /* capabilities: without all of them the check is skipped */
-    bool closed;    /* begins without a database: it opens one itself */
     bool (*run)(kit_subject *subject);
+    bool closed; /* begins without a database: it opens one itself */
 } kit_check;
 
 /* All checks: 0 … kit_check_count() - 1; NULL beyond. */

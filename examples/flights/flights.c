@@ -173,7 +173,7 @@ static bool parse_options(int argc, char **argv, job_config *config)
 
 int main(int argc, char **argv)
 {
-    static job_config config = {.prefix = ""};
+    job_config config = {.prefix = ""};
     weir_app_options_init(&config.app);
     if (!parse_options(argc, argv, &config)) {
         fputs(usage, stderr);

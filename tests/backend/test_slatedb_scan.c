@@ -161,7 +161,7 @@ static void test_scans_show_the_state_as_they_were_opened_while_tables_come_and_
     static model held;
     char *folder = fixture_folder();
     weir_backend_snapshot *snapshot = NULL;
-    running_scan on_snapshot = {NULL};
+    running_scan on_snapshot = {0};
     tables = 0;
     open_subject(&s, fixture_path(folder, "db"));
     for (int batch = 0; batch < BATCHES; batch++) {

@@ -154,7 +154,9 @@ static void work(harness *h, _Atomic int64_t *checkpoints, bool goes_on)
     int64_t last = weir_partition_processed_offset(h->partition, TEST_STREAM);
     check_state(h, last);
     check_index(h);
-    while (goes_on) {
+    if (!goes_on)
+        return;
+    for (;;) {
         weir_txn *txn = harness_begin(h);
         for (int i = 0; i < CHECKPOINT; i++) {
             record one = record_at(++last);

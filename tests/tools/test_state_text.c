@@ -143,15 +143,14 @@ static void test_json_is_told_from_text(void **state)
     assert_true(state_is_json(weir_slice_of(deep, 200)));
 }
 
-static const char pair[] = "\0\0\0\0\0\0\0\1|\0\0\0\0\0\0\0\2";
+static const char pair[17] = {[7] = 1, [8] = '|', [16] = 2};
 
 static state_row decode(state_kind kind, const char *family, const char *before, weir_slice value,
                         bool *as_laid_out)
 {
     static char key[64];
-    size_t size = strlen(before);
-    memcpy(key, before, size);
-    memcpy(key + size, pair, 17);
+    size_t size = (size_t)snprintf(key, sizeof key, "%s", before);
+    memcpy(key + size, pair, sizeof pair);
     return state_row_decode(kind, family, weir_slice_of(key, size + 17), value, as_laid_out);
 }
 
