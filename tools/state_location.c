@@ -285,7 +285,9 @@ static weir_status find_kind(state_store *store, weir_error *err)
 {
     const state_family *metadata = state_store_family(store, STATE_METADATA);
     store->kind = STATE_KIND_PLAIN;
-    if (state_store_family(store, "__expiration-index__") != NULL)
+    /* Quix Streams makes a family when it first writes to it: no window may have expired yet. */
+    if (state_store_family(store, "__expiration-index__") != NULL ||
+        state_store_family(store, "__latest-timestamps__") != NULL)
         store->kind = STATE_KIND_WINDOWED;
     else if (state_store_family(store, "__min-eligible-timestamps__") != NULL)
         store->kind = STATE_KIND_TIMESTAMPED;

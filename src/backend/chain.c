@@ -238,11 +238,13 @@ static void push_level(weir__chain *chain, const weir_backend *backend, weir_opt
 
 static void push_emulation(weir__chain *chain)
 {
-    const uint64_t below = chain->levels[chain->count - 1].table.capabilities;
+    const weir_backend *below = weir__chain_top(chain);
     weir__level *level = &chain->levels[chain->count++];
     level->table = *weir__emulation();
-    level->table.capabilities =
-        below | WEIR_CAP_COLUMN_FAMILIES | WEIR_CAP_BOUNDED_ITERATION | WEIR_CAP_REVERSE_ITERATION;
+    /* Whoever asks wants to know what keeps the data. */
+    level->table.version = below->version;
+    level->table.capabilities = below->capabilities | WEIR_CAP_COLUMN_FAMILIES |
+                                WEIR_CAP_BOUNDED_ITERATION | WEIR_CAP_REVERSE_ITERATION;
 }
 
 static weir_status push_backend(weir__chain *chain, const weir_backend *backend,
