@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 from quixstreams.state.rocksdb import RocksDBStore as QuixRocksDBStore
 
+from weirstreams import WeirError
 from weirstreams.quix import (
     Application,
     MemoryStore,
@@ -39,9 +40,7 @@ def test_rocksdb_is_the_default(tmp_path, monkeypatch):
     assert manager.using_changelogs
 
 
-@pytest.mark.parametrize(
-    "backend, store_type", [("memory", MemoryStore), ("trace:memory", None)]
-)
+@pytest.mark.parametrize("backend, store_type", [("memory", MemoryStore), ("trace:memory", None)])
 def test_state_backend_decides(tmp_path, backend, store_type):
     app = make(tmp_path, state_backend=backend)
     manager = app._state_manager
@@ -78,6 +77,24 @@ def test_options_of_another_backend_are_refused(tmp_path, monkeypatch, arguments
     monkeypatch.delenv("WEIR_STATE_BACKEND", raising=False)
     with pytest.raises(ValueError, match="options"):
         make(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+    "name, wrong",
+    [
+        ("rocksdb_options", SlateDBOptions()),
+        ("rocksdb_options", {"use_fsync": True}),
+        ("slatedb_options", RocksDBOptions()),
+        ("state_options", RocksDBOptions()),
+        ("state_options", "use_fsync=true"),
+    ],
+)
+def test_options_of_another_class_are_refused(tmp_path, name, wrong):
+    with pytest.raises(TypeError, match=f"{name} takes .*, not {type(wrong).__name__}"):
+        StateStoreManager(state_dir=tmp_path, **{name: wrong})
+    with pytest.raises(TypeError, match=name):
+        backend = "slatedb" if name.startswith("slatedb") else "rocksdb"
+        make(tmp_path, state_backend=backend, **{name: wrong})
 
 
 def test_state_options_reach_the_backend(tmp_path):
@@ -121,6 +138,12 @@ def test_a_missing_plugin_is_told_with_how_to_install_it(tmp_path):
         check=True,
     )
     assert 'pip install "weirstreams[slatedb]"' in found.stdout, found
+
+
+def test_a_plugin_that_is_no_plugin_is_told(tmp_path):
+    (tmp_path / "libweir_broken.so").write_bytes(b"no library")
+    with pytest.raises(WeirError, match="libweir_broken.so"):
+        make(tmp_path, state_backend=str(tmp_path / "libweir_broken.so"))
 
 
 @pytest.mark.parametrize("found", ["3.25.0", "3.29.0", "4.0.0", "2.11.1"])

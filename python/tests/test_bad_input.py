@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import sys
 import threading
 import weakref
@@ -87,6 +88,17 @@ def test_exceptions_of_dumps_and_loads_are_the_cause(weir_stores):
         state.get(b"name")
     assert isinstance(raised.value.__cause__, Broken)
     assert not transaction.failed
+
+
+def test_a_value_that_cannot_be_pickled_is_told_by_its_exception(weir_stores):
+    partition = weir_stores.plain(dumps=pickle.dumps, loads=pickle.loads).assign_partition(0)
+    state = partition.begin().as_state(prefix=b"key")
+    state.set("fits", {1, 2})
+    assert state.get("fits") == {1, 2}
+    with pytest.raises(StateSerializationError) as raised:
+        state.set("does not", threading.Lock())
+    assert isinstance(raised.value.__cause__, TypeError)
+    assert "lock" in str(raised.value.__cause__)
 
 
 def test_an_interrupt_in_dumps_stays_an_interrupt(weir_stores):

@@ -29,15 +29,16 @@ def backend_spec(name: str) -> str:
         _native.find_backend(plain)
         return name
     try:
-        path = importlib.import_module(package).LIBRARY
+        path: str = importlib.import_module(package).LIBRARY
     except ModuleNotFoundError:
         # Where Weir itself is installed, its plugin folder may have it.
         try:
             _native.find_backend(plain)
-        except _native.WeirError:
+        except _native.WeirError as exc:
+            if exc.status != "NOT_FOUND":
+                raise
             raise ModuleNotFoundError(
-                f'The state backend "{plain}" is not installed: '
-                f'pip install "weirstreams[{plain}]"',
+                f'The state backend "{plain}" is not installed: pip install "weirstreams[{plain}]"',
                 name=package,
             ) from None
         return name

@@ -1,6 +1,7 @@
 """Recovery from changelogs: of a partition, of an application's manager, from offsets."""
 
 import json
+from functools import partial
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING
@@ -26,9 +27,7 @@ ROW = KEY + b'|"k"'
 def headers(processed=None, cf_name="default"):
     found = [(CHANGELOG_CF_MESSAGE_HEADER, cf_name.encode())]
     if processed is not None:
-        found.append(
-            (CHANGELOG_PROCESSED_OFFSETS_MESSAGE_HEADER, json.dumps(processed).encode())
-        )
+        found.append((CHANGELOG_PROCESSED_OFFSETS_MESSAGE_HEADER, json.dumps(processed).encode()))
     return found
 
 
@@ -99,9 +98,7 @@ def test_a_message_of_other_types_is_refused(with_changelog, key, value):
         ({"a": 2, "b": 2}, {"a": 1, "b": 1}, False),
     ],
 )
-def test_what_was_not_committed_is_not_applied(
-    with_changelog, processed, committed, is_applied
-):
+def test_what_was_not_committed_is_not_applied(with_changelog, processed, committed, is_applied):
     recovery = recovery_of(with_changelog, committed=committed)
     recovery.recover_from_changelog_message(Message(ROW, b"10", headers(processed), offset_=7))
     recovery.complete_recovery()
@@ -197,9 +194,7 @@ class Application:
         plain = self.partitions["store"].begin()
         windows = self.partitions["window"].begin()
         found = {key: plain.get(key, prefix=KEY) for key in keys}
-        assert found == {
-            key: windows.get_window(0, 10, prefix=key.encode()) for key in keys
-        }
+        assert found == {key: windows.get_window(0, 10, prefix=key.encode()) for key in keys}
         return found
 
     def lose_state(self):
@@ -289,18 +284,27 @@ def test_nothing_is_read_when_nothing_is_assigned(backend):
     assert not application.consumer.consume.called
 
 
-def test_without_any_committed_offset_nothing_is_silently_empty(backend, caplog):
+@pytest.mark.parametrize("reset, a, checkpoints", [("earliest", 1, 1), ("latest", 2, 0)])
+def test_without_any_committed_offset_no_change_is_lost(backend, caplog, reset, a, checkpoints):
     """Weak spot 4: every message was skipped, and counting began anew without a word."""
-    application = Application(backend, None if backend.is_reference else BatchRecoveryManager)
+    recovery_class = RecoveryManager
+    if not backend.is_reference:
+        recovery_class = partial(BatchRecoveryManager, auto_offset_reset=reset)
+    application = Application(backend, recovery_class)
     application.assign(0).process({"a": 1, "b": 2}, processed=10)
     application.process({"a": 2}, processed=20)
     application.lose_state()
+    # Of the records, those from 15 on are still there.
+    of_changelog = application.consumer.get_watermark_offsets.side_effect
+    application.consumer.get_watermark_offsets.side_effect = lambda tp, **_: (
+        (15, 21) if tp.topic == "topic" else of_changelog(tp)
+    )
     caplog.set_level("WARNING", logger="quixstreams.state.recovery")
     application.assign(committed=-1001).manager.do_recovery()
-    if application.values("a") == {"a": None}:
-        (said,) = [found.message for found in caplog.records if "store" in found.message]
-        assert "changes of 2 checkpoint(s)" in said
-        assert 'no committed offset for "topic[0]"' in said
+    assert application.values("a", "b") == {"a": a, "b": 2}
+    (said,) = [found.message for found in caplog.records if "--store" in found.message]
+    assert f'no committed offset for "topic[0]", which is read from {21 if a == 2 else 15}' in said
+    assert f"without those of {checkpoints} checkpoint(s)" in said
 
 
 def test_a_topic_that_is_read_no_more_sets_no_bound(backend):

@@ -8,7 +8,7 @@ from quixstreams.state.rocksdb import RocksDBOptionsType
 
 from ..backends import backend_spec
 from .manager import StateStoreManager
-from .options import SlateDBOptions
+from .options import SlateDBOptions, check_classes
 from .recovery import RecoveryManager
 
 __all__ = ("Application", "StateBackend")
@@ -54,6 +54,7 @@ class Application(QuixApplication):
         )
         if state_options is not None and (rocksdb_options or slatedb_options):
             raise ValueError("give state_options, or the options of the backend, not both")
+        check_classes(rocksdb_options, slatedb_options, state_options)
         backend_spec(backend)
         super().__init__(*args, rocksdb_options=rocksdb_options, **kwargs)
         self._use_state_manager(backend, state_options, slatedb_options)
@@ -72,6 +73,7 @@ class Application(QuixApplication):
                 consumer=self._consumer,
                 topic_manager=self._topic_manager,
                 broker_availability_timeout=self._broker_availability_timeout,
+                auto_offset_reset=self._config.auto_offset_reset,
             )
         self._state_manager = StateStoreManager(
             group_id=self._config.consumer_group,

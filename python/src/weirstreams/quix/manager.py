@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Type, Union
+from typing import Any, Dict, Mapping, Optional, Type
 
 from quixstreams.models.topics import TopicConfig
 from quixstreams.state import StateStoreManager as QuixStateStoreManager
@@ -15,12 +15,10 @@ from quixstreams.state.memory import MemoryStore as QuixMemoryStore
 from quixstreams.state.rocksdb import RocksDBOptionsType
 from quixstreams.state.rocksdb import RocksDBStore as QuixRocksDBStore
 
-from .. import _native
-from .options import SlateDBOptions, StoreOptions
+from .options import SlateDBOptions, StoreOptions, check_classes
 from .stores import (
     MemoryStore,
     RocksDBStore,
-    SlateDBStore,
     TimestampedWeirStore,
     WeirStore,
     WindowedWeirStore,
@@ -59,6 +57,7 @@ class StateStoreManager(QuixStateStoreManager):
         default_store_type: Optional[type] = None,
         **kwargs: Any,
     ) -> None:
+        check_classes(rocksdb_options, slatedb_options, state_options)
         if state_backend is not None and default_store_type is not None:
             raise ValueError("give state_backend or default_store_type, not both")
         default = self._known(default_store_type or RocksDBStore)
@@ -67,12 +66,8 @@ class StateStoreManager(QuixStateStoreManager):
             default = store_class(WeirStore, self._backend)
         self._state_options = state_options
         self._slatedb_options = slatedb_options
-        super().__init__(
-            *args,
-            rocksdb_options=rocksdb_options,
-            default_store_type=default,
-            **kwargs,
-        )
+        kwargs.update(rocksdb_options=rocksdb_options, default_store_type=default)
+        super().__init__(*args, **kwargs)
 
     @staticmethod
     def _known(store_type: type) -> Type[WeirStore]:
@@ -167,16 +162,14 @@ class StateStoreManager(QuixStateStoreManager):
 
     def clear_stores(self) -> None:
         super().clear_stores()
-        url = self._slatedb_options.store_url if self._slatedb_options else None
-        if url is None or self._state_dir is None:
-            return
-        if not any(
-            isinstance(store, SlateDBStore) or store.backend_spec.endswith("slatedb.so")
+        elsewhere = {
+            f"{store.store_url.rstrip('/')}/{Path(self._state_dir).name}/"
             for stores in self._stores.values()
             for store in stores.values()
-        ):
-            return
-        raise StateError(
-            f"State at {url} is not removed by clear_stores(): delete "
-            f"{url.rstrip('/')}/{Path(self._state_dir).name}/ in the object store"
-        )
+            if isinstance(store, WeirStore) and store.store_url and self._state_dir
+        }
+        if elsewhere:
+            raise StateError(
+                "State on object storage is not removed by clear_stores(): "
+                f"delete {', '.join(sorted(elsewhere))} there"
+            )

@@ -82,6 +82,24 @@ _SLATEDB_FIELDS = tuple(
 )
 
 
+def check_classes(
+    rocksdb_options: Any = None, slatedb_options: Any = None, state_options: Any = None
+) -> None:
+    """
+    :raises TypeError: options of one backend were given as those of another
+    """
+    found = None
+    if isinstance(rocksdb_options, (SlateDBOptions, Mapping)):
+        found = "rocksdb_options", "RocksDBOptions", rocksdb_options
+    elif not isinstance(slatedb_options, (SlateDBOptions, type(None))):
+        found = "slatedb_options", "SlateDBOptions", slatedb_options
+    elif not isinstance(state_options, (Mapping, type(None))):
+        found = "state_options", "a mapping of names to values", state_options
+    if found is not None:
+        name, wanted, given = found
+        raise TypeError(f"{name} takes {wanted}, not {type(given).__name__}")
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

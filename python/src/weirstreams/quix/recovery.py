@@ -4,7 +4,9 @@ import logging
 from itertools import groupby
 from typing import Any, Dict, List, Optional
 
+from confluent_kafka import TopicPartition
 from quixstreams.kafka.consumer import raise_for_msg_error
+from quixstreams.state.base import StorePartition
 from quixstreams.state.recovery import RecoveryManager as QuixRecoveryManager
 from quixstreams.state.recovery import RecoveryPartition as QuixRecoveryPartition
 from quixstreams.utils.json import loads as json_loads
@@ -21,14 +23,18 @@ _BATCH_TIMEOUT = 0.05
 
 
 class RecoveryPartition(QuixRecoveryPartition):
-    """Never leaves state empty in silence, and knows topics that are read no more."""
+    """Knows topics that are read no more, and those without a committed offset."""
 
     _skipped = 0
     _last_skipped: Optional[Dict[str, int]] = None
+    _starts: Dict[str, int] = {}
 
     @classmethod
-    def of(cls, made: QuixRecoveryPartition) -> "RecoveryPartition":
-        return cls(
+    def of(
+        cls, made: QuixRecoveryPartition, starts: Optional[Dict[str, int]] = None
+    ) -> "RecoveryPartition":
+        """:param starts: topics that have no committed offset, and where they are read from"""
+        recovery = cls(
             changelog_name=made.changelog_name,
             partition_num=made.partition_num,
             store_partition=made._store_partition,  # noqa: SLF001
@@ -36,6 +42,8 @@ class RecoveryPartition(QuixRecoveryPartition):
             lowwater=made._changelog_lowwater,  # noqa: SLF001
             highwater=made.changelog_highwater,
         )
+        recovery._starts = starts or {}
+        return recovery
 
     def _should_apply_changelog(self, processed_offsets: Dict[str, int]) -> bool:
         committed = self._committed_offsets
@@ -49,17 +57,19 @@ class RecoveryPartition(QuixRecoveryPartition):
                 return False
         return True
 
-    def tell_skipped(self) -> None:
-        """Warns if changes were skipped because a topic has no committed offset."""
-        missing = [topic for topic, offset in self._committed_offsets.items() if offset < 0]
-        if self._skipped and missing:
+    def tell_missing(self) -> None:
+        """Warns if a topic had no committed offset, so that only part of the changes counts."""
+        if self._starts and self.had_recovery_changes:
             logger.warning(
-                "%s: skipped all changes of %d checkpoint(s), because the consumer group has no "
-                "committed offset for %s. The state is without them, and records are read again from where "
-                '"auto_offset_reset" says.',
+                "%s: the consumer group has no committed offset for %s. The state has the "
+                "changes of all records before that, and is without those of %d checkpoint(s), "
+                "whose records are read again.",
                 self,
+                ", ".join(
+                    f'"{topic}[{self.partition_num}]", which is read from {start}'
+                    for topic, start in sorted(self._starts.items())
+                ),
                 self._skipped,
-                ", ".join(f'"{topic}[{self.partition_num}]"' for topic in sorted(missing)),
             )
 
 
@@ -83,16 +93,41 @@ def _recover(partition: RecoveryPartition, messages: List[Any]) -> None:
 
 
 class RecoveryManager(QuixRecoveryManager):
-    def _generate_recovery_partitions(
-        self, *args: Any, **kwargs: Any
-    ) -> List[QuixRecoveryPartition]:
-        made = super()._generate_recovery_partitions(*args, **kwargs)
-        return [RecoveryPartition.of(partition) for partition in made]
+    """
+    :param auto_offset_reset: of the application: where a topic without a committed offset is read
+        from, and so which changes of its changelogs come again
+    """
 
-    def _revoke_recovery_partitions(self, partitions: Any, *args: Any, **kwargs: Any) -> None:
-        for partition in partitions:
-            partition.tell_skipped()
-        super()._revoke_recovery_partitions(partitions, *args, **kwargs)
+    def __init__(self, *args: Any, auto_offset_reset: str = "latest", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._from_the_end = auto_offset_reset in ("latest", "largest", "end")
+
+    def _generate_recovery_partitions(
+        self,
+        topic_name: Optional[str],
+        partition_num: int,
+        store_partitions: Dict[str, StorePartition],
+        committed_offsets: Dict[str, int],
+    ) -> List[QuixRecoveryPartition]:
+        starts = {}
+        for topic, offset in committed_offsets.items():
+            if offset < 0:
+                watermarks = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition_num), timeout=10
+                )
+                starts[topic] = watermarks[self._from_the_end]
+        made = super()._generate_recovery_partitions(
+            topic_name=topic_name,
+            partition_num=partition_num,
+            store_partitions=store_partitions,
+            committed_offsets={**committed_offsets, **starts},
+        )
+        return [RecoveryPartition.of(partition, starts) for partition in made]
+
+    def _revoke_recovery_partitions(self, recovery_partitions: List[Any]) -> None:
+        for partition in recovery_partitions:
+            partition.tell_missing()
+        super()._revoke_recovery_partitions(recovery_partitions)
 
     def _recovery_loop(self) -> None:
         consumer = self._consumer
@@ -115,7 +150,7 @@ class RecoveryManager(QuixRecoveryManager):
                 consumer.raise_if_broker_unavailable(self._broker_availability_timeout)
 
     def _recover_from(self, topic: str, number: int, messages: List[Any]) -> None:
-        partition = self._recovery_partitions.get(number, {}).get(topic)
+        partition: Any = self._recovery_partitions.get(number, {}).get(topic)
         if partition is not None:
             _recover(partition, messages)
         elif topic in self._topic_manager.non_changelog_topics:

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 from threading import Event
-from typing import ClassVar, Dict, Optional, Tuple, Type, Union
+from typing import Any, ClassVar, Dict, Optional, Tuple, Type, Union
 
 from quixstreams.state.base import Store
 from quixstreams.state.recovery import ChangelogProducerFactory
@@ -75,6 +75,11 @@ class WeirStore(Store):
     def backend_spec(self) -> str:
         return self._spec
 
+    @property
+    def store_url(self) -> Optional[str]:
+        """Where state is, unless it is below the folder of the group."""
+        return self._options.store_url
+
     def use_changelog(self, factory: Optional[ChangelogProducerFactory]) -> None:
         """Before any partition is assigned."""
         self._changelog_producer_factory = factory
@@ -86,7 +91,7 @@ class WeirStore(Store):
             return Location(url.rstrip("/"), group, self._name, self._stream_id, partition)
         return Location.below(self._base_dir, self._name, self._stream_id, partition)
 
-    def _partition_arguments(self) -> Dict[str, object]:
+    def _partition_arguments(self) -> Dict[str, Any]:
         return {}
 
     def create_new_partition(self, partition: int) -> WeirStorePartition:
@@ -95,7 +100,7 @@ class WeirStore(Store):
             location=self._location(partition),
             backend=self._spec,
             options=self._options,
-            changelog_producer=factory and factory.get_partition_producer(partition),
+            changelog_producer=factory.get_partition_producer(partition) if factory else None,
             stop_event=self._stop_event,
             open_deadline=self._open_deadline,
             **self._partition_arguments(),
@@ -149,12 +154,12 @@ class TimestampedWeirStore(WeirStore):
 
     partition_class = TimestampedWeirStorePartition
 
-    def __init__(self, *args, grace_ms: int, keep_duplicates: bool, **kwargs) -> None:
+    def __init__(self, *args: Any, grace_ms: int, keep_duplicates: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._grace_ms = grace_ms
         self._keep_duplicates = keep_duplicates
 
-    def _partition_arguments(self) -> Dict[str, object]:
+    def _partition_arguments(self) -> Dict[str, Any]:
         return {"grace_ms": self._grace_ms, "keep_duplicates": self._keep_duplicates}
 
 
