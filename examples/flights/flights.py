@@ -1,5 +1,6 @@
+#!/usr/bin/env python3
 """
-Totals for each aircraft, in Python on Quix Streams: what flights.c does with the topic "flights".
+Totals for each aircraft, in Python on Quix Streams: what flights.c does.
 
     python flights.py --broker HOST:PORT --state DIR
 
@@ -7,16 +8,16 @@ Reads departures from the topic "flights" (key: tail number, value: JSON), keeps
 its flights, miles, minutes of delay and last destination, and sends every change to the topic
 "aircraft-totals". The options, the names of group, topics and changelog, and every byte of the
 results are those of flights.c: either program goes on where the other one stopped, from the
-changelog alone.
-
-It does not read the topic "departures", so it knows nothing of what departures.c tells about the
-airports, and the demo, which waits for that too, runs flights.c.
+changelog alone. What the same flights say about the airports is in departures.py.
 
 SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import logging
+import re
 
+from departures import add_departures
 from quixstreams.models import TopicConfig
 
 from weirstreams.quix import Application
@@ -33,6 +34,15 @@ def add_flight(flight, state):
     for name, value in totals.items():
         state.set(name, value)
     return totals
+
+
+class PrintRecovery(logging.Handler):
+    """Tells on stdout which partitions' state came back from a changelog, as flights.c does."""
+
+    def emit(self, record):
+        found = re.match(r"Recovery successful for .*--(.+)\[(\d+)\]", record.getMessage())
+        if found:
+            print("recovered %s partition %s" % found.groups(), flush=True)
 
 
 def parse_property(text):
@@ -71,6 +81,7 @@ def parse_options():
 
 def main():
     options = parse_options()
+    logging.getLogger("quixstreams.state.recovery").addHandler(PrintRecovery())
     app = Application(
         broker_address=options.broker,
         consumer_group=f"{options.prefix}aircraft",
@@ -86,6 +97,7 @@ def main():
     flights = app.topic(f"{options.prefix}flights", config=config)
     totals = app.topic(f"{options.prefix}aircraft-totals", config=config)
     app.dataframe(flights).apply(add_flight, stateful=True).to_topic(totals)
+    add_departures(app, options.prefix, config)
     app.run()
 
 

@@ -62,9 +62,10 @@ bool worker_start(demo_worker *worker, char *const *argv, const char *log_path)
 
 static void show_line(demo_worker *worker)
 {
-    int64_t applied;
+    int partition;
+    int64_t applied = 0; /* not every job tells it */
     worker->line[worker->line_size] = '\0';
-    if (sscanf(worker->line, "recovered %*s partition %*d: %" SCNd64, &applied) == 1) {
+    if (sscanf(worker->line, "recovered %*s partition %d: %" SCNd64, &partition, &applied) >= 1) {
         worker->recovered++;
         worker->applied += applied;
     }
