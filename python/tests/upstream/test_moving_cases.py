@@ -14,9 +14,7 @@ KINDS = {"plain": {}, "windowed": {}, "timestamped": {"grace_ms": 30}}
 
 
 def partitions_of(backend, **arguments):
-    return [
-        backend.partition(kind, name=kind, **own, **arguments) for kind, own in KINDS.items()
-    ]
+    return [backend.partition(kind, name=kind, **own, **arguments) for kind, own in KINDS.items()]
 
 
 def changelogs_of(backend):
@@ -90,12 +88,16 @@ def older(version, folder, action):
 
 @pytest.mark.parametrize("version", ["3.25.0", "3.28.1"])
 def test_folders_are_opened_in_place_or_refused_unharmed(tmp_path, version):
-    """Which of both depends on the RocksDB that Weir was built with."""
+    """
+    Which of both depends on the RocksDB that Weir was built with; WEIR_OPENS_IN_PLACE says that
+    it has to open them.
+    """
     backend = Backend("rocksdb", tmp_path)
     older(version, backend.folder, "write")
     try:
         partitions = partitions_of(backend, changelog=True)
     except IncompatibleStateStoreError as refused:
+        assert "WEIR_OPENS_IN_PLACE" not in os.environ
         assert "written by a newer RocksDB" in str(refused)
         assert "empty state folder" in str(refused)
     else:
