@@ -8,8 +8,8 @@ import pytest
 import quixstreams
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-
 from conftest import _require
+
 from weirstreams import quix
 
 # Not long ago, or the broker deletes the records as too old.

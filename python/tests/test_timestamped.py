@@ -18,7 +18,13 @@ def test_the_latest_value_up_to_a_time_is_found(partition, prefix, is_flushed):
         transaction.prepare()
         transaction.flush()
         transaction = partition.begin()
-    for timestamp, found in ((2, None), (3, {"t": 3}), (4, {"t": 3}), (5, {"t": 5}), (99, {"t": 5})):
+    for timestamp, found in (
+        (2, None),
+        (3, {"t": 3}),
+        (4, {"t": 3}),
+        (5, {"t": 5}),
+        (99, {"t": 5}),
+    ):
         assert transaction.get_latest(timestamp=timestamp, prefix=prefix) == found
     assert transaction.get_latest(99, b"other") is None
 

@@ -1,14 +1,13 @@
 """The life of a transaction, and what it hands to the changelog."""
 
 import pytest
+from conftest import CHANGELOG
 from quixstreams.state.base.transaction import PartitionTransactionStatus as Status
 from quixstreams.state.exceptions import (
     InvalidChangelogOffset,
     PartitionNotAssignedError,
     StateTransactionError,
 )
-
-from conftest import CHANGELOG
 
 
 @pytest.fixture()

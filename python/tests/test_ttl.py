@@ -63,7 +63,9 @@ def test_stamped_messages_are_marked_and_recovered(stores):
     at(transaction, NOW).set("short", 1, ttl=timedelta(hours=1))
     at(transaction, NOW).set("ever", 2)
     commit(transaction, 1)
-    values = {m.key: m for m in stores.producer.messages if m.headers["__column_family__"] == "default"}
+    values = {
+        m.key: m for m in stores.producer.messages if m.headers["__column_family__"] == "default"
+    }
     assert values[b'k|"short"'].value == (NOW + HOUR).to_bytes(8, "big") + b"1"
     assert values[b'k|"ever"'].value == b"\xff" * 8 + b"2"
     assert all(m.headers["__ttl_stamped__"] == b"\x01" for m in values.values())

@@ -25,9 +25,7 @@ def put(transaction, *windows, prefix=PREFIX):
 
 def expire(transaction, max_start_time, **arguments):
     return list(
-        transaction.expire_windows(
-            max_start_time=max_start_time, prefix=PREFIX, **arguments
-        )
+        transaction.expire_windows(max_start_time=max_start_time, prefix=PREFIX, **arguments)
     )
 
 
@@ -166,9 +164,7 @@ def test_windows_of_all_keys_expire_by_their_end(windowed):
         put(transaction, (0, 10), prefix=b"other")
     with windowed.begin() as transaction:
         found = list(transaction.expire_all_windows(max_end_time=10, step_ms=10))
-        assert sorted(found) == sorted(
-            [((0, 10), 0, [], PREFIX), ((0, 10), 0, [], b"other")]
-        )
+        assert sorted(found) == sorted([((0, 10), 0, [], PREFIX), ((0, 10), 0, [], b"other")])
         assert list(transaction.expire_all_windows(max_end_time=10, step_ms=10)) == []
         assert transaction.get_window(10, 20, PREFIX) == 10
     with windowed.begin() as transaction:
@@ -191,7 +187,9 @@ def test_windows_are_deleted_up_to_a_start(windowed):
 def test_a_collection_is_read_and_deleted_by_id(windowed):
     with windowed.begin() as transaction:
         state = transaction.as_state(PREFIX)
-        numbers = [state.add_to_collection(value=v, id=i) for i, v in ((7, "b"), (3, "a"), (7, "c"))]
+        numbers = [
+            state.add_to_collection(value=v, id=i) for i, v in ((7, "b"), (3, "a"), (7, "c"))
+        ]
         assert numbers == sorted(set(numbers))
     with windowed.begin() as transaction:
         state = transaction.as_state(PREFIX)

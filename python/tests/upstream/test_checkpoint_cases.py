@@ -70,9 +70,7 @@ class Bench:
     def committed(self):
         calls = self.consumer.commit.mock_calls
         return [
-            (tp.topic, tp.partition, tp.offset)
-            for call in calls
-            for tp in call.kwargs["offsets"]
+            (tp.topic, tp.partition, tp.offset) for call in calls for tp in call.kwargs["offsets"]
         ]
 
 

@@ -177,7 +177,7 @@ def test_a_registered_store_has_a_changelog_topic(recovering):
 
 def test_partitions_are_assigned_to_recovery_and_revoked(recovering, backend):
     manager, recovery, _ = recovering
-    for number in range(3):
+    for _ in range(3):
         backend.kafka.produce("changelog__group--topic--store", b"k", b"1", {}, 0)
     assign(manager, "topic", 0)
     assert list(recovery.partitions) == [0]

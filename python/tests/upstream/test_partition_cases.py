@@ -178,6 +178,7 @@ def test_a_range_starts_where_it_should_when_bounds_are_among_others(partition, 
 
 # --- Locks ---
 
+
 @pytest.fixture()
 def held(durable):
     """A store whose partition 0 another store has open, and the other store."""
@@ -196,9 +197,9 @@ def test_retries_of_a_locked_partition_end(held):
     durable, _ = held
     started = time.monotonic()
     with pytest.raises(Exception, match=LOCKED):
-        durable.store(
-            options={"open_max_retries": 3, "open_retry_backoff": 0.05}
-        ).assign_partition(0)
+        durable.store(options={"open_max_retries": 3, "open_retry_backoff": 0.05}).assign_partition(
+            0
+        )
     assert time.monotonic() - started >= 0.1
 
 

@@ -159,9 +159,7 @@ def test_many_windows_of_store_and_cache_are_merged(windowed, backwards):
     for start in range(0, count, 4):
         transaction.delete_window(start, start + 10, prefix=KEY)
     expected = [
-        ((start, start + 10), start if start % 2 else -start)
-        for start in range(count)
-        if start % 4
+        ((start, start + 10), start if start % 2 else -start) for start in range(count) if start % 4
     ]
     found = ranges(transaction.get_windows(-1, count, prefix=KEY, backwards=backwards))
     assert found == (expected[::-1] if backwards else expected)

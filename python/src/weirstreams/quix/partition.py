@@ -126,7 +126,7 @@ class WeirStorePartition(StorePartition):
             where.partition,
             self._backend,
             self._options.as_native(),
-            producer and f"{producer.changelog_name}[{producer.partition}]",
+            None if producer is None else f"{producer.changelog_name}[{producer.partition}]",
             self.kind,
             self._grace_ms,
             self._keep_duplicates,
@@ -190,9 +190,7 @@ class WeirStorePartition(StorePartition):
 
     # --- What is committed ---
 
-    def get(
-        self, key: bytes, cf_name: str = "default"
-    ) -> Union[bytes, Literal[Marker.UNDEFINED]]:
+    def get(self, key: bytes, cf_name: str = "default") -> Union[bytes, Literal[Marker.UNDEFINED]]:
         value = self.native.get(key, cf_name)
         return Marker.UNDEFINED if value is None else value
 
@@ -211,9 +209,7 @@ class WeirStorePartition(StorePartition):
     def begin(self) -> WeirTransaction:
         return self.transaction_class(self)
 
-    def write(
-        self, cache: PartitionTransactionCache, changelog_offset: Optional[int]
-    ) -> None:
+    def write(self, cache: PartitionTransactionCache, changelog_offset: Optional[int]) -> None:
         with_changes = self.begin()
         for cf_name in sorted(cache.get_column_families()):
             for prefix_updates in cache.get_updates(cf_name=cf_name).values():

@@ -26,17 +26,20 @@ _WINDOW_SUFFIX = 17
 
 logger = logging.getLogger("quixstreams.state.base.transaction")
 
+# "misc": the signatures of _native hold those of Quix Streams, which has them as overloads.
 
-class WeirState(_native.State, State):
+
+class WeirState(_native.State, State):  # type: ignore[misc]
     """The state of one record key."""
 
     __slots__ = ()
 
 
-class WeirTransaction(_native.Transaction, PartitionTransaction):
+class WeirTransaction(_native.Transaction, PartitionTransaction):  # type: ignore[misc]
     """All changes of one checkpoint of one store partition."""
 
     state_class: Type[_native.State] = WeirState
+    _partition: "WeirStorePartition"
 
     def __init__(self, partition: "WeirStorePartition") -> None:
         # The base class would make caches in Python that nothing uses.
@@ -58,8 +61,7 @@ class WeirTransaction(_native.Transaction, PartitionTransaction):
     def prepare(self, processed_offsets: Optional[dict] = None) -> None:
         if self._changelog_producer is not None:
             logger.debug(
-                'Flushing state changes to the changelog topic topic_name="%s" '
-                "partition=%s",
+                'Flushing state changes to the changelog topic topic_name="%s" partition=%s',
                 self._changelog_producer.changelog_name,
                 self._changelog_producer.partition,
             )
@@ -71,13 +73,13 @@ class WeirTransaction(_native.Transaction, PartitionTransaction):
             self.flush()
 
 
-class WindowedWeirState(_native.WindowedState, WeirState):
+class WindowedWeirState(_native.WindowedState, WeirState):  # type: ignore[misc]
     """The windows of one record key."""
 
     __slots__ = ()
 
 
-class WindowedWeirTransaction(_native.WindowedTransaction, WeirTransaction):
+class WindowedWeirTransaction(_native.WindowedTransaction, WeirTransaction):  # type: ignore[misc]
     """A transaction of a windowed store."""
 
     state_class = WindowedWeirState
@@ -106,5 +108,5 @@ class WindowedWeirTransaction(_native.WindowedTransaction, WeirTransaction):
                 yield prefix
 
 
-class TimestampedWeirTransaction(_native.TimestampedTransaction, WeirTransaction):
+class TimestampedWeirTransaction(_native.TimestampedTransaction, WeirTransaction):  # type: ignore[misc]
     """A transaction of a timestamped store."""
