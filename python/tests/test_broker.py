@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 import quixstreams
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import _require
 
@@ -155,3 +155,19 @@ def test_a_record_of_the_batch_that_was_not_committed_comes_again(job):
         app.run()
     counts, _ = job.run("rocksdb", 50)
     assert counts == {key: 5 for key in KEYS}
+
+
+def test_a_group_whose_offsets_are_forgotten_keeps_what_does_not_come_again(job):
+    job.send(100)
+    job.run("rocksdb", 100)
+    admin = AdminClient({"bootstrap.servers": job.broker})
+    for done in admin.delete_consumer_groups([f"group-{job.name}"]).values():
+        done.result(30)
+    # The topic has only the last 40 records; a checkpoint was after the first 50.
+    for done in admin.delete_records([TopicPartition(job.name, 0, 60)]).values():
+        done.result(30)
+    counts, _ = job.run("rocksdb", 40, state_dir="elsewhere")
+    numbers = [*range(50), *range(60, 100)]
+    assert counts == {
+        key: sum(KEYS[number % len(KEYS)] == key for number in numbers) for key in KEYS
+    }
