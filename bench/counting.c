@@ -151,20 +151,8 @@ weir_status counting_checkpoint(counting *self, weir_txn **txn, int64_t offset, 
     return status;
 }
 
-static weir_status count_one(weir_txn *txn, uint32_t key, weir_error *err)
-{
-    char prefix[BENCH_KEY_SIZE];
-    int64_t counter = 0;
-    bench_key_text(key, prefix);
-    weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
-    weir_status status = weir_state_get_int(state, BENCH_VALUE_NAME, 0, &counter, err);
-    if (status == WEIR_OK)
-        status = weir_state_set_int(state, BENCH_VALUE_NAME, counter + 1, err);
-    return status;
-}
-
-bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
-                  bench_sample *sample)
+bool counting_steps(counting *self, size_t count, size_t checkpoint, counting_step step, void *arg,
+                    const char *what, bench_sample *sample)
 {
     weir_error err;
     weir_txn *txn = NULL;
@@ -174,12 +162,59 @@ bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t che
         if (!txn)
             status = weir_partition_begin(self->partition, &txn, &err);
         if (status == WEIR_OK)
-            status = count_one(txn, keys[i], &err);
+            status = step(txn, i, arg, &err);
         if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
             status = counting_checkpoint(self, &txn, (int64_t)i, &err);
     }
     weir_txn_free(txn);
-    return status == WEIR_OK || bench_fail(sample, &err, "count");
+    return status == WEIR_OK || bench_fail(sample, &err, "%s", what);
+}
+
+static weir_state *view(weir_txn *txn, uint32_t key)
+{
+    char prefix[BENCH_KEY_SIZE];
+    bench_key_text(key, prefix);
+    return weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
+}
+
+static weir_status count_one(weir_txn *txn, size_t number, void *arg, weir_error *err)
+{
+    const uint32_t *const *keys = arg;
+    int64_t counter = 0;
+    weir_state *state = view(txn, (*keys)[number]);
+    weir_status status = weir_state_get_int(state, BENCH_VALUE_NAME, 0, &counter, err);
+    if (status == WEIR_OK)
+        status = weir_state_set_int(state, BENCH_VALUE_NAME, counter + 1, err);
+    return status;
+}
+
+static weir_status set_one(weir_txn *txn, size_t number, void *arg, weir_error *err)
+{
+    const uint32_t *const *keys = arg;
+    return weir_state_set_int(view(txn, (*keys)[number]), BENCH_VALUE_NAME, (int64_t)number, err);
+}
+
+static weir_status preload_one(weir_txn *txn, size_t number, void *arg, weir_error *err)
+{
+    (void)arg;
+    return weir_state_set_int(view(txn, (uint32_t)number), BENCH_VALUE_NAME, 1, err);
+}
+
+bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
+                  bench_sample *sample)
+{
+    return counting_steps(self, count, checkpoint, count_one, &keys, "count", sample);
+}
+
+bool counting_set(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
+                  bench_sample *sample)
+{
+    return counting_steps(self, count, checkpoint, set_one, &keys, "set", sample);
+}
+
+bool counting_preload(counting *self, uint32_t count, bench_sample *sample)
+{
+    return counting_steps(self, count, PRELOAD_CHECKPOINT, preload_one, NULL, "preload", sample);
 }
 
 bool counting_get(counting *self, const uint32_t *keys, size_t count, bench_sample *sample)
@@ -189,37 +224,11 @@ bool counting_get(counting *self, const uint32_t *keys, size_t count, bench_samp
     weir_error_init(&err);
     weir_status status = weir_partition_begin(self->partition, &txn, &err);
     for (size_t i = 0; i < count && status == WEIR_OK; i++) {
-        char prefix[BENCH_KEY_SIZE];
         int64_t counter = 0;
-        bench_key_text(keys[i], prefix);
-        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
-        status = weir_state_get_int(state, BENCH_VALUE_NAME, 0, &counter, &err);
+        status = weir_state_get_int(view(txn, keys[i]), BENCH_VALUE_NAME, 0, &counter, &err);
     }
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "get");
-}
-
-bool counting_set(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
-                  bench_sample *sample)
-{
-    weir_error err;
-    weir_txn *txn = NULL;
-    weir_status status = WEIR_OK;
-    weir_error_init(&err);
-    for (size_t i = 0; i < count && status == WEIR_OK; i++) {
-        char prefix[BENCH_KEY_SIZE];
-        if (!txn)
-            status = weir_partition_begin(self->partition, &txn, &err);
-        if (status != WEIR_OK)
-            break;
-        bench_key_text(keys[i], prefix);
-        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
-        status = weir_state_set_int(state, BENCH_VALUE_NAME, (int64_t)i, &err);
-        if (status == WEIR_OK && ((i + 1) % checkpoint == 0 || i + 1 == count))
-            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
-    }
-    weir_txn_free(txn);
-    return status == WEIR_OK || bench_fail(sample, &err, "set");
 }
 
 /* *found [out]: items read, fewer than asked for at the end of all keys. */
@@ -264,39 +273,14 @@ bool counting_scan(counting *self, const uint32_t *keys, size_t count, size_t it
     return status == WEIR_OK || bench_fail(sample, &err, "scan");
 }
 
-bool counting_preload(counting *self, uint32_t count, bench_sample *sample)
-{
-    weir_error err;
-    weir_txn *txn = NULL;
-    weir_status status = WEIR_OK;
-    weir_error_init(&err);
-    for (uint32_t i = 0; i < count && status == WEIR_OK; i++) {
-        char prefix[BENCH_KEY_SIZE];
-        if (!txn)
-            status = weir_partition_begin(self->partition, &txn, &err);
-        if (status != WEIR_OK)
-            break;
-        bench_key_text(i, prefix);
-        weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
-        status = weir_state_set_int(state, BENCH_VALUE_NAME, 1, &err);
-        if (status == WEIR_OK && ((i + 1) % PRELOAD_CHECKPOINT == 0 || i + 1 == count))
-            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
-    }
-    weir_txn_free(txn);
-    return status == WEIR_OK || bench_fail(sample, &err, "preload");
-}
-
 bool counting_read(counting *self, uint32_t key, int64_t *value, bench_sample *sample)
 {
-    char prefix[BENCH_KEY_SIZE];
     weir_error err;
     weir_txn *txn = NULL;
     weir_error_init(&err);
-    bench_key_text(key, prefix);
     weir_status status = weir_partition_begin(self->partition, &txn, &err);
     if (status == WEIR_OK)
-        status = weir_state_get_int(weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix))),
-                                    BENCH_VALUE_NAME, 0, value, &err);
+        status = weir_state_get_int(view(txn, key), BENCH_VALUE_NAME, 0, value, &err);
     weir_txn_free(txn);
     return status == WEIR_OK || bench_fail(sample, &err, "read a counter");
 }

@@ -36,6 +36,10 @@ void counting_close(counting *self);
 
 /* Ends *txn with a checkpoint at the record `offset`; NULL then. */
 weir_status counting_checkpoint(counting *self, weir_txn **txn, int64_t offset, weir_error *err);
+/* A step for each of `count` records, with a checkpoint every so many. `what` is for messages. */
+typedef weir_status (*counting_step)(weir_txn *txn, size_t number, void *arg, weir_error *err);
+bool counting_steps(counting *self, size_t count, size_t checkpoint, counting_step step, void *arg,
+                    const char *what, bench_sample *sample);
 /* For each record get + set of its key's counter, and a checkpoint every so many. */
 bool counting_run(counting *self, const uint32_t *keys, size_t count, size_t checkpoint,
                   bench_sample *sample);

@@ -96,35 +96,23 @@ static weir_status set_expiring(weir_txn *txn, const windows_record *record, uin
     return status;
 }
 
-static weir_status do_record(const windows_work *work, weir_txn *txn, size_t number, double *sum,
-                             weir_error *err)
+typedef struct running {
+    const windows_work *work;
+    double sum;
+} running;
+
+static weir_status do_record(weir_txn *txn, size_t number, void *arg, weir_error *err)
 {
+    running *self = arg;
+    const windows_work *work = self->work;
     const windows_record *record = &work->records[number];
     char prefix[BENCH_KEY_SIZE];
     if (work->kind == WINDOWS_TTL)
-        return set_expiring(txn, record, number, work->keys, sum, err);
+        return set_expiring(txn, record, number, work->keys, &self->sum, err);
     bench_key_text(record->key, prefix);
     weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
-    return work->kind == WINDOWS_TUMBLING ? count_window(state, record, sum, err)
-                                          : look_up(state, record, number, sum, err);
-}
-
-static bool run_records(counting *self, const windows_work *work, double *sum, bench_sample *sample)
-{
-    weir_error err;
-    weir_txn *txn = NULL;
-    weir_status status = WEIR_OK;
-    weir_error_init(&err);
-    for (size_t i = 0; i < work->count && !status; i++) {
-        if (!txn)
-            status = weir_partition_begin(self->partition, &txn, &err);
-        if (!status)
-            status = do_record(work, txn, i, sum, &err);
-        if (!status && ((i + 1) % work->checkpoint == 0 || i + 1 == work->count))
-            status = counting_checkpoint(self, &txn, (int64_t)i, &err);
-    }
-    weir_txn_free(txn);
-    return !status || bench_fail(sample, &err, "windows");
+    return work->kind == WINDOWS_TUMBLING ? count_window(state, record, &self->sum, err)
+                                          : look_up(state, record, number, &self->sum, err);
 }
 
 /* ---------------------------------------------------------------------------
@@ -143,7 +131,7 @@ static bool run_weir(const bench_table *bench, const void *arg, bench_sample *sa
     const side *self = arg;
     const windows_work *work = self->work;
     char folder[400];
-    double sum = 0;
+    running run = {.work = work};
     counting state = {0};
     weir_store_config store;
     weir_store_config_init(&store);
@@ -155,9 +143,10 @@ static bool run_weir(const bench_table *bench, const void *arg, bench_sample *sa
     bench_remove_folder(folder);
     bool is_ok = counting_open_store(&state, folder, self->name, CACHE_BYTES, &store, sample);
     double start = bench_now();
-    is_ok = is_ok && run_records(&state, work, &sum, sample);
+    is_ok = is_ok && counting_steps(&state, work->count, work->checkpoint, do_record, &run,
+                                    "windows", sample);
     sample->rate = (double)work->count / (bench_now() - start);
-    sample->figures[WINDOWS_FIGURE_SUM] = sum;
+    sample->figures[WINDOWS_FIGURE_SUM] = run.sum;
     sample->figures[WINDOWS_FIGURE_COUNT] = (double)work->count;
     counting_close(&state);
     bench_remove_folder(folder);
