@@ -104,7 +104,9 @@ static weir_status host_produce(weir__task_host *base, size_t sink, const weir_r
 
 static const weir__task_host_ops ops = {.state = host_state, .produce = host_produce};
 
-test_host *test_host_new(weir_stream *stream, size_t store_count)
+static test_host *new_host(weir_stream *stream, size_t store_count,
+                           weir_status (*add_store)(weir_state_manager *, const weir_store_config *,
+                                                    weir_error *))
 {
     weir_error err;
     weir_state_options options;
@@ -127,13 +129,23 @@ test_host *test_host_new(weir_stream *stream, size_t store_count)
         config.name = store_names[i];
         config.stream_id = "in";
         config.changelog = false;
-        assert_int_equal(weir_state_manager_register(host->manager, &config, &err), WEIR_OK);
+        assert_int_equal(add_store(host->manager, &config, &err), WEIR_OK);
     }
     if (store_count > 0 && weir_state_manager_assign(host->manager, "in", 3, &err) != WEIR_OK)
         fail_msg("weir_state_manager_assign: %s", err.message);
     assert_int_equal(weir__topology_ops.open(stream->topology, &host->host, &host->processor, &err),
                      WEIR_OK);
     return host;
+}
+
+test_host *test_host_new(weir_stream *stream, size_t store_count)
+{
+    return new_host(stream, store_count, weir_state_manager_register);
+}
+
+test_host *test_host_new_windowed(weir_stream *stream)
+{
+    return new_host(stream, 1, weir_state_manager_register_windowed_store);
 }
 
 void test_host_free(test_host *host)

@@ -42,6 +42,8 @@ typedef struct test_host {
 weir_app *test_app_new(void);
 /* A task of the topology that `stream` belongs to; stores named default, s1, s2, s3 by number. */
 test_host *test_host_new(weir_stream *stream, size_t store_count);
+/* The same with one store, "default", for windows. */
+test_host *test_host_new_windowed(weir_stream *stream);
 void test_host_free(test_host *host);
 /* A record of topic "in", partition 3. key or value NULL: null. */
 weir_status test_host_run(test_host *host, const char *key, const char *value, int64_t offset,
