@@ -181,11 +181,30 @@ static void set_table_options(weir_backend_db *db)
     rocksdb_block_based_options_destroy(table);
 }
 
+/*
+ * Batches come in the order of their keys, so the place of a key in a memtable is sought from that
+ * of the key before. RocksDB keeps one such place for each prefix: here for the empty one, of all
+ * keys. The C API has no function for it.
+ */
+static weir_status create_options(weir_backend_db *db, weir_error *err)
+{
+    char *text = NULL;
+    rocksdb_options_t *defaults = rocksdb_options_create();
+    db->options = rocksdb_options_create();
+    rocksdb_get_options_from_string(
+        defaults, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.0", db->options,
+        &text);
+    rocksdb_options_destroy(defaults);
+    return text ? weir__rocksdb_fail(db, text, false, "make options", err) : WEIR_OK;
+}
+
 weir_status weir__rocksdb_options_make(weir_backend_db *db, bool create, weir_error *err)
 {
     const weir__rocksdb_settings *settings = &db->settings;
-    rocksdb_options_t *options = rocksdb_options_create();
-    db->options = options;
+    weir_status status = create_options(db, err);
+    rocksdb_options_t *options = db->options;
+    if (status)
+        return status;
     if (settings->block_cache_size > 0) {
         db->cache = cache_take(settings->block_cache_size);
         if (!db->cache)
