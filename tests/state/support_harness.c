@@ -367,6 +367,15 @@ weir_recovery_progress harness_recover(harness *h, int64_t start)
     return progress;
 }
 
+void harness_rebuild(harness *h)
+{
+    harness_close(h);
+    test_folder_remove(h->folder);
+    h->folder = test_folder_new();
+    harness_open(h);
+    harness_recover(h, WEIR_OFFSET_NONE);
+}
+
 weir_status harness_try_commit(harness *h, weir_txn *txn, int64_t processed, weir_error *err)
 {
     weir_topic_offset offset = {.topic = TEST_STREAM, .offset = processed};

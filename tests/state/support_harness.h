@@ -107,7 +107,9 @@ weir_txn *harness_begin(harness *h);
 /* Recovers from start to end; source "flights" goes on at `start`, WEIR_OFFSET_NONE
  * sets no bound. */
 weir_recovery_progress harness_recover(harness *h, int64_t start);
-/* The same, but hands a failure back. */
+/* Closes, forgets what is stored, opens and recovers all. */
+void harness_rebuild(harness *h);
+/* As harness_recover, but hands a failure back. */
 weir_status harness_try_recover(harness *h, int64_t start, weir_recovery_progress *progress,
                                 weir_error *err);
 /* Prepares, makes the changelog durable, flushes, frees. processed: of "flights". */

@@ -38,6 +38,27 @@ void window_open(harness *h)
     harness_open(h);
 }
 
+weir_txn *window_begin(harness *h)
+{
+    if (weir_partition_kind(h->partition) != WEIR_STORE_WINDOWED)
+        window_open(h);
+    return harness_begin(h);
+}
+
+weir_txn *window_commit(harness *h, weir_txn *txn)
+{
+    harness_commit(h, txn, 1);
+    return harness_begin(h);
+}
+
+weir_txn *window_reopen(harness *h, weir_txn *txn)
+{
+    harness_commit(h, txn, 1);
+    harness_reopen(h);
+    harness_recover(h, WEIR_OFFSET_NONE);
+    return harness_begin(h);
+}
+
 weir_state *window_state(weir_txn *txn, weir_slice key)
 {
     weir_state *state = weir_txn_state(txn, key);

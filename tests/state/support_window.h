@@ -12,6 +12,12 @@
 
 /* Closes the store and opens it as a windowed one. */
 void window_open(harness *h);
+/* The same if it is none, and begins a transaction. */
+weir_txn *window_begin(harness *h);
+/* Commits, and begins anew on what is committed. */
+weir_txn *window_commit(harness *h, weir_txn *txn);
+/* The same, with everything read from the backend. */
+weir_txn *window_reopen(harness *h, weir_txn *txn);
 
 /* Each takes a key as text, asserts that the call goes well, and begins no transaction. */
 void window_update(weir_txn *txn, const char *key, int64_t start, int64_t end, const char *value,

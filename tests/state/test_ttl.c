@@ -571,25 +571,16 @@ static void test_transactions_that_were_open_as_ttl_began_stay_right(void **stat
 
 /* --- Recovery --- */
 
-static void recover_from_nothing(harness *h)
-{
-    harness_close(h);
-    test_folder_remove(h->folder);
-    h->folder = test_folder_new();
-    harness_open(h);
-    harness_recover(h, WEIR_OFFSET_NONE);
-}
-
 static void test_recovery_tells_stamped_values_by_their_mark(void **state)
 {
     harness *h = *state;
     put_old_values(h);
-    recover_from_nothing(h);
+    harness_rebuild(h);
     assert_false(h->partition->ttl.is_on);
     assert_old_values(h, T);
 
     put_ttl(h, T, "z", "1", 1000);
-    recover_from_nothing(h);
+    harness_rebuild(h);
     assert_true(h->partition->ttl.is_on);
     assert_old_values(h, T);
     assert_one(h, T + 999, "z", "1");
@@ -619,11 +610,11 @@ static void test_a_changelog_without_marks_is_read_as_the_configuration_says(voi
                   "\xff\xff\xff\xff\xff\xff\xff\xff"
                   "2",
                   9, false);
-    recover_from_nothing(h);
+    harness_rebuild(h);
     assert_false(h->partition->ttl.is_on);
     assert_int_equal(test_log_count("recovery.ttl"), 1);
     h->store.ttl_unmarked = true;
-    recover_from_nothing(h);
+    harness_rebuild(h);
     assert_true(h->partition->ttl.is_on);
     assert_int_equal(test_log_count("recovery.ttl"), 1);
     assert_at(h, T + 999, "ab", "a=1 b=2 ");

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state/support_matrix.h"
+#include "state/support_model.h"
 #include "state/txn.h"
-#include "support/plugins.h"
 
 #define OPERATIONS 100000
 #define RAW_UNTIL  2000 /* operations before the first TTL */
@@ -262,9 +261,7 @@ static void operate(model *m)
 static void run_model(const char *backend, uint64_t seed)
 {
     static model m;
-    print_message("seed %" PRIu64 " on %s, %d operations\n", seed, backend, OPERATIONS);
     memset(&m, 0, sizeof(m));
-    test_log_capture();
     m.random.state = seed;
     m.rare = strcmp(backend, "memory") == 0 ? 20 : 6;
     m.time = m.committed_clock = START;
@@ -277,44 +274,26 @@ static void run_model(const char *backend, uint64_t seed)
     assert_false(m.h.partition->ttl.is_partial);
     weir_txn_free(m.txn);
     harness_release(&m.h);
-    test_log_release();
 }
 
-#define MODEL_TEST(backend, seed)                                                                  \
-    static void test_ttl_on_##backend##_agrees_with_the_model_##seed(void **state)                 \
-    {                                                                                              \
-        (void)state;                                                                               \
-        run_model(#backend, test_seed(seed));                                                      \
-    }
-
-#define PLUGIN_TEST(backend)                                                                       \
-    static void test_ttl_on_##backend##_agrees_with_the_model(void **state)                        \
-    {                                                                                              \
-        (void)state;                                                                               \
-        if (!test_plugin_is_built(#backend))                                                       \
-            skip();                                                                                \
-        run_model(#backend, test_seed(5));                                                         \
-    }
-
-/* The budget of the caches never shrinks: those without a cache first. */
 MODEL_TEST(memory, 2)
 MODEL_TEST(rocksdb, 2)
 MODEL_TEST(memory, 1)
 MODEL_TEST(memory, 3)
 MODEL_TEST(rocksdb, 1)
-PLUGIN_TEST(lmdb)
-PLUGIN_TEST(slatedb)
+MODEL_TEST(lmdb, 5)
+MODEL_TEST(slatedb, 5)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ttl_on_memory_agrees_with_the_model_2),
-        cmocka_unit_test(test_ttl_on_rocksdb_agrees_with_the_model_2),
-        cmocka_unit_test(test_ttl_on_memory_agrees_with_the_model_1),
-        cmocka_unit_test(test_ttl_on_memory_agrees_with_the_model_3),
-        cmocka_unit_test(test_ttl_on_rocksdb_agrees_with_the_model_1),
-        cmocka_unit_test(test_ttl_on_lmdb_agrees_with_the_model),
-        cmocka_unit_test(test_ttl_on_slatedb_agrees_with_the_model),
+        cmocka_unit_test(test_memory_agrees_with_the_model_2),
+        cmocka_unit_test(test_rocksdb_agrees_with_the_model_2),
+        cmocka_unit_test(test_memory_agrees_with_the_model_1),
+        cmocka_unit_test(test_memory_agrees_with_the_model_3),
+        cmocka_unit_test(test_rocksdb_agrees_with_the_model_1),
+        cmocka_unit_test(test_lmdb_agrees_with_the_model_5),
+        cmocka_unit_test(test_slatedb_agrees_with_the_model_5),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

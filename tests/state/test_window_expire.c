@@ -13,26 +13,6 @@
 
 #define S weir_slice_str
 
-static weir_txn *begin(harness *h)
-{
-    window_open(h);
-    return harness_begin(h);
-}
-
-static weir_txn *commit(harness *h, weir_txn *txn)
-{
-    harness_commit(h, txn, 1);
-    return harness_begin(h);
-}
-
-static weir_txn *reopen(harness *h, weir_txn *txn)
-{
-    harness_commit(h, txn, 1);
-    harness_reopen(h);
-    harness_recover(h, WEIR_OFFSET_NONE);
-    return harness_begin(h);
-}
-
 /* The state holds `what` in a family, as in a dump. */
 static void assert_holds(harness *h, const char *what, bool expected)
 {
@@ -47,7 +27,7 @@ static void assert_holds(harness *h, const char *what, bool expected)
 static void test_windows_expire_once_in_order_and_are_gone(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 20, 30, "c", 25);
     window_update(txn, "k", 0, 10, "a", 5);
     window_update(txn, "k", 10, 20, "b", 15);
@@ -57,11 +37,11 @@ static void test_windows_expire_once_in_order_and_are_gone(void **state)
     assert_string_equal(window_expire(txn, "k", 10, 0), "");
     assert_string_equal(window_expire(txn, "k", 15, 0), "");
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "20-30=c");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire(txn, "k", 19, 0), "");
     assert_string_equal(window_expire(txn, "k", 20, 0), "20-30=c");
     assert_string_equal(window_range(txn, "other", -1, INT64_MAX, false), "0-10=x");
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     assert_string_equal(window_expire(txn, "k", INT64_MAX, 0), "");
     assert_holds(h, "k|__expired_start_gt__=20\n", true);
     weir_txn_free(txn);
@@ -70,11 +50,11 @@ static void test_windows_expire_once_in_order_and_are_gone(void **state)
 static void test_expired_windows_may_stay_and_do_not_expire_again(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 0, 10, "a", 5);
     window_update(txn, "k", 10, 20, "b", 15);
     assert_string_equal(window_expire(txn, "k", 5, WEIR_EXPIRE_KEEP), "0-10=a");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire(txn, "k", 10, WEIR_EXPIRE_KEEP), "10-20=b");
     assert_string_equal(window_expire(txn, "k", 10, WEIR_EXPIRE_KEEP), "");
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "0-10=a 10-20=b");
@@ -84,14 +64,14 @@ static void test_expired_windows_may_stay_and_do_not_expire_again(void **state)
 static void test_a_window_that_comes_late_does_not_expire(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 20, 30, "c", 25);
     assert_string_equal(window_expire(txn, "k", 20, 0), "20-30=c");
     window_update(txn, "k", 10, 20, "late", 15);
     window_update(txn, "k", 30, 40, "d", 35);
     for (int i = 0; i < 2; i++) {
         assert_string_equal(window_expire(txn, "k", 29, 0), "");
-        txn = reopen(h, txn);
+        txn = window_reopen(h, txn);
     }
     assert_string_equal(window_get(txn, "k", 10, 20), "late");
     assert_string_equal(window_expire(txn, "k", 30, 0), "30-40=d");
@@ -105,12 +85,12 @@ static void test_many_windows_of_a_key_expire_in_steps(void **state)
 {
     harness *h = *state;
     char value[16];
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int i = 39; i >= 0; i--) {
         snprintf(value, sizeof value, "%d", i);
         window_update(txn, "k", i / 2 * 10, i / 2 * 10 + 10 + i % 2, value, i);
         if (i == 20)
-            txn = reopen(h, txn);
+            txn = window_reopen(h, txn);
     }
     int next = 0;
     for (int step = 0; step < 8; step++) {
@@ -127,7 +107,7 @@ static void test_many_windows_of_a_key_expire_in_steps(void **state)
         }
         weir_windows_close(windows);
         assert_int_equal(next, max_start >= 190 ? 40 : max_start / 10 * 2 + 2);
-        txn = step % 2 ? commit(h, txn) : reopen(h, txn);
+        txn = step % 2 ? window_commit(h, txn) : window_reopen(h, txn);
     }
     assert_int_equal(next, 40);
     weir_txn_free(txn);
@@ -140,10 +120,10 @@ static void test_an_expiry_is_one_step_however_far_it_is_walked(void **state)
     weir_error err;
     weir_windows *windows;
     weir_window window;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t start = 0; start < 50; start += 10)
         window_update(txn, "k", start, start + 10, "v", start);
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     assert_ok(weir_window_expire(window_state(txn, S("k")), 20, 0, &windows, &err), err);
     weir_windows_close(windows); /* not walked at all */
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "30-40=v 40-50=v");
@@ -154,7 +134,7 @@ static void test_an_expiry_is_one_step_however_far_it_is_walked(void **state)
     assert_int_equal(window.start_ms, 30);
     assert_true(weir_slice_equal(window.value, S("v")));
     assert_string_equal(window_text(windows, true), "k:40-50=v");
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "30-40=new");
     weir_txn_free(txn);
 }
@@ -162,10 +142,10 @@ static void test_an_expiry_is_one_step_however_far_it_is_walked(void **state)
 static void test_windows_are_deleted_up_to_a_start(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t start = 0; start < 50; start += 10)
         window_update(txn, "k", start, start + 10, "v", start);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     window_collect(txn, "k", 15, "x");
     window_collect(txn, "k", 25, "y");
     window_delete_until(txn, "k", -1, true);
@@ -176,7 +156,7 @@ static void test_windows_are_deleted_up_to_a_start(void **state)
     window_delete_until(txn, "k", 25, true);
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "20-30=late 30-40=v 40-50=v");
     assert_string_equal(window_collected(txn, "k", 0, 100), "y");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_holds(h, "__deletion-index__/k|__deleted_start_gt__=20\n", true);
     window_delete_until(txn, "k", 40, true);
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "20-30=late");
@@ -188,22 +168,22 @@ static void test_windows_are_deleted_up_to_a_start(void **state)
 static void test_windows_of_all_keys_expire_by_their_end(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "b", 0, 10, "1", 5);
     window_update(txn, "a", 0, 10, "2", 5);
     window_update(txn, "a", 10, 20, "3", 15);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     window_update(txn, "c", 10, 20, "4", 15);
     assert_string_equal(window_expire_all(txn, 9, 10, 0), "");
     assert_string_equal(window_expire_all(txn, 10, 10, 0), "a:0-10=2 b:0-10=1");
     assert_string_equal(window_expire_all(txn, 19, 10, 0), "");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     window_update(txn, "d", 10, 20, "5", 15);
     window_delete(txn, "c", 10, 20);
     window_update(txn, "e", 20, 30, "6", 25);
     assert_string_equal(window_expire_all(txn, 29, 10, WEIR_EXPIRE_KEEP), "a:10-20=3 d:10-20=5");
     assert_string_equal(window_expire_all(txn, 29, 10, WEIR_EXPIRE_KEEP), "");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_holds(h, "__expiration-index__/__expired_start_gt__=20\n", true);
     assert_string_equal(window_expire_all(txn, 29, 10, 0), "");
     assert_string_equal(window_expire_all(txn, 35, 10, 0), "e:20-30=6");
@@ -216,13 +196,13 @@ static void test_windows_of_all_keys_expire_by_their_end(void **state)
 static void test_hopping_windows_of_a_partition_expire_by_their_real_end(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t start = 0; start <= 12; start += 4)
         window_update(txn, "k", start, start + 10, "v", start);
     assert_string_equal(window_expire_all(txn, 9, 4, 0), "");
     assert_string_equal(window_expire_all(txn, 10, 4, 0), "k:0-10=v");
     assert_string_equal(window_expire_all(txn, 13, 4, 0), "");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire_all(txn, 14, 4, 0), "k:4-14=v");
     assert_string_equal(window_expire_all(txn, 22, 4, 0), "k:8-18=v k:12-22=v");
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "");
@@ -232,7 +212,7 @@ static void test_hopping_windows_of_a_partition_expire_by_their_real_end(void **
 static void test_the_mark_of_a_partition_moves_on_the_grid_of_the_step(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     static const int64_t moves[][2] = {{7, 0}, {12, 10}, {19, 10}, {20, 20}, {55, 50}, {30, 50}};
     for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
         weir_error err;
@@ -252,20 +232,20 @@ static size_t log_count(void)
 static void test_the_index_is_made_once_and_lasts(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     test_log_capture();
     weir_log_set_level(WEIR_LOG_INFO);
     window_update(txn, "a", 0, 10, "1", 5);
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     assert_int_equal(log_count(), 0); /* who expires by key does not pay for it */
     window_update(txn, "b", 0, 10, "2", 5);
     window_update(txn, "c", 0, 10, "3", 5);
     window_delete(txn, "c", 0, 10);
     assert_string_equal(window_expire_all(txn, 5, 10, 0), "");
     assert_int_equal(log_count(), 1);
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     window_update(txn, "d", 0, 10, "4", 5);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire_all(txn, 10, 10, 0), "a:0-10=1 b:0-10=2 d:0-10=4");
     assert_int_equal(log_count(), matrix_is_persistent(h) ? 1 : 2);
     weir_log_set_level(WEIR_LOG_WARN);
@@ -276,16 +256,16 @@ static void test_the_index_is_made_once_and_lasts(void **state)
 static void test_a_failed_transaction_leaves_the_index_as_it_was(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "a", 0, 10, "1", 5);
     assert_string_equal(window_expire_all(txn, 5, 10, 0), "");
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     window_update(txn, "b", 0, 10, "2", 5);
     assert_string_equal(window_expire_all(txn, 10, 10, 0), "a:0-10=1 b:0-10=2");
     weir_txn_free(txn);
     txn = harness_begin(h);
     assert_string_equal(window_expire_all(txn, 10, 10, 0), "a:0-10=1");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire_all(txn, 100, 10, 0), "");
     weir_txn_free(txn);
 }
@@ -293,7 +273,7 @@ static void test_a_failed_transaction_leaves_the_index_as_it_was(void **state)
 static void test_transactions_that_overlap_do_not_spoil_the_index(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     weir_txn *other = harness_begin(h);
     window_update(other, "o", 0, 10, "1", 5);
     window_update(txn, "k", 0, 10, "2", 5);
@@ -319,12 +299,12 @@ static void test_collected_values_come_by_id_and_in_their_order(void **state)
     harness *h = *state;
     weir_error err;
     uint64_t number;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_collect(txn, "k", 5, "b");
     window_collect(txn, "k", 3, "a");
     window_collect(txn, "k", 5, "c");
     window_collect(txn, "other", 4, "x");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     window_collect(txn, "k", 5, "d");
     window_collect(txn, "k", 7, "e");
     assert_string_equal(window_collected(txn, "k", 0, 100), "a,b,c,d,e");
@@ -338,7 +318,7 @@ static void test_collected_values_come_by_id_and_in_their_order(void **state)
     assert_string_equal(window_collected(txn, "n", 6, 7), "v");
     int64_t from = 5;
     assert_ok(weir_window_delete_collected(window_state(txn, S("k")), &from, 6, &err), err);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_collected(txn, "k", 0, 100), "a,e");
     weir_txn_free(txn);
 }
@@ -346,7 +326,7 @@ static void test_collected_values_come_by_id_and_in_their_order(void **state)
 static void test_expired_windows_come_with_their_values(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t start = 0; start <= 20; start += 10) {
         char value[8];
         for (int64_t id = start; id < start + 10; id += 5) {
@@ -355,7 +335,7 @@ static void test_expired_windows_come_with_their_values(void **state)
         }
         window_update(txn, "k", start, start + 10, "null", start);
         if (start == 10)
-            txn = reopen(h, txn);
+            txn = window_reopen(h, txn);
     }
     assert_string_equal(
         window_expire(txn, "k", 0,
@@ -373,13 +353,13 @@ static void test_no_collected_value_is_left_when_the_last_window_has_expired(voi
 {
     harness *h = *state;
     for (int whole = 0; whole < 2; whole++) {
-        weir_txn *txn = begin(h);
+        weir_txn *txn = window_begin(h);
         const char *key = whole ? "w" : "k";
         window_collect(txn, key, 5, "a");
         window_update(txn, key, 0, 10, "null", 5);
         window_collect(txn, key, 15, "b");
         window_update(txn, key, 10, 20, "null", 15);
-        txn = reopen(h, txn);
+        txn = window_reopen(h, txn);
         if (whole) {
             assert_string_equal(window_expire_all(txn, 10, 10, WEIR_EXPIRE_COLLECT),
                                 "w:0-10=null[a]");
@@ -388,7 +368,7 @@ static void test_no_collected_value_is_left_when_the_last_window_has_expired(voi
         }
         assert_string_equal(window_collected(txn, key, 0, 100), "b");
         window_collect(txn, key, 3, "late");
-        txn = commit(h, txn);
+        txn = window_commit(h, txn);
         if (whole) {
             assert_string_equal(window_expire_all(txn, 20, 10, WEIR_EXPIRE_COLLECT),
                                 "w:10-20=null[b]");
@@ -404,7 +384,7 @@ static void test_no_collected_value_is_left_when_the_last_window_has_expired(voi
 static void test_values_that_a_hopping_window_still_needs_stay(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t id = 0; id < 20; id += 4) {
         window_collect(txn, "k", id, "v");
         for (int64_t start = id; start > id - 10 && start >= 0; start -= 4)
@@ -420,17 +400,17 @@ static void test_values_that_a_hopping_window_still_needs_stay(void **state)
 static void test_closing_all_keys_keeps_the_values_of_windows_that_are_left(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     static const char *const keys[] = {"", "k"};
     for (size_t i = 0; i < 2; i++) {
         window_update(txn, keys[i], 0, 30, "x", 5);
         window_update(txn, keys[i], 10, 40, "y", 25);
         window_collect(txn, keys[i], 25, "kept");
     }
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire_all(txn, 30, 10, WEIR_EXPIRE_COLLECT),
                         ":0-30=x[kept] k:0-30=x[kept]");
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     for (size_t i = 0; i < 2; i++) {
         assert_string_equal(window_collected(txn, keys[i], 0, 100), "kept");
         assert_string_equal(window_range(txn, keys[i], -1, INT64_MAX, false), "10-40=y");
@@ -449,7 +429,7 @@ static void test_a_row_of_another_key_hides_no_window_whose_values_are_needed(vo
     harness *h = *state;
     weir_error err;
     static const uint8_t other[] = {'a', '|', 0, 0, 0, 0, 0, 0, 0, 20};
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     assert_ok(weir_window_update(window_state(txn, weir_slice_of(other, sizeof other)), 0, 10,
                                  S("o"), 5, &err),
               err);
@@ -457,10 +437,10 @@ static void test_a_row_of_another_key_hides_no_window_whose_values_are_needed(vo
     window_update(txn, "a", 20, 30, "y", 25);
     window_collect(txn, "a", 12, "gone");
     window_collect(txn, "a", 26, "kept");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire(txn, "a", 10, WEIR_EXPIRE_COLLECT), "10-35=x[gone,kept]");
     assert_string_equal(window_collected(txn, "a", 0, 100), "kept");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire(txn, "a", 20, WEIR_EXPIRE_COLLECT), "20-30=y[kept]");
     assert_string_equal(window_collected(txn, "a", 0, 100), "");
     weir_txn_free(txn);
@@ -487,13 +467,13 @@ static void test_a_number_that_can_be_no_id_is_refused(void **state)
 static void test_a_delete_in_one_family_leaves_the_same_key_of_another(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 0, 1, "window", 5); /* the same key as that of … */
     window_collect(txn, "k", 0, "first");
     window_collect(txn, "k", 0, "second"); /* … this one, number 1 */
     window_delete(txn, "k", 0, 1);
     assert_string_equal(window_collected(txn, "k", 0, 10), "first,second");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_collected(txn, "k", 0, 10), "first,second");
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "");
     weir_txn_free(txn);

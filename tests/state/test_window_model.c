@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state/support_model.h"
 #include "state/support_window.h"
-#include "support/plugins.h"
 
 #define OPERATIONS 100000
 #define KEYS       7
@@ -511,11 +511,11 @@ static void operate(model *m)
         m->now++;
 }
 
-static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
+static void run_model(const char *backend, uint64_t seed)
 {
+    static const size_t cache_sizes[] = {0, 8 << 10, 64 << 20};
     static model m;
     memset(&m, 0, sizeof m);
-    print_message("%s, seed %" PRIu64 "\n", backend, seed);
     m.random.state = seed;
     m.reopen_one_in = 10000;
     for (int key = 0; key < KEYS; key++)
@@ -523,7 +523,7 @@ static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
             m.current.value_mark[key] = NONE;
     m.committed = m.current;
     harness_init(&m.h, backend, NULL);
-    m.h.cache_bytes = cache_bytes;
+    m.h.cache_bytes = cache_sizes[seed % 3];
     window_open(&m.h);
     m.txn = harness_begin(&m.h);
     /* Its iterators take their time over what was deleted. */
@@ -536,26 +536,7 @@ static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
     harness_release(&m.h);
 }
 
-/* The budget of the caches is one for the process and never shrinks: small ones first. */
-static const size_t cache_sizes[] = {0, 8 << 10, 64 << 20};
-
-static void run(const char *backend, int cache)
-{
-    weir_log_set_level(WEIR_LOG_ERROR);
-    bool is_built_in = strcmp(backend, "memory") == 0 || strcmp(backend, "rocksdb") == 0;
-    if (!is_built_in && !test_plugin_is_built(backend))
-        skip();
-    run_model(backend, test_seed((uint64_t)cache + 1), cache_sizes[cache]);
-}
-
-#define MODEL_TEST(backend, cache)                                                                 \
-    static void test_windows_on_##backend##_agree_with_the_model_##cache(void **state)             \
-    {                                                                                              \
-        (void)state;                                                                               \
-        run(#backend, cache);                                                                      \
-    }
-
-MODEL_TEST(memory, 0)
+MODEL_TEST(memory, 3)
 MODEL_TEST(rocksdb, 1)
 MODEL_TEST(memory, 2)
 MODEL_TEST(rocksdb, 2)
@@ -565,12 +546,12 @@ MODEL_TEST(slatedb, 2)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows_on_memory_agree_with_the_model_0),
-        cmocka_unit_test(test_windows_on_rocksdb_agree_with_the_model_1),
-        cmocka_unit_test(test_windows_on_memory_agree_with_the_model_2),
-        cmocka_unit_test(test_windows_on_rocksdb_agree_with_the_model_2),
-        cmocka_unit_test(test_windows_on_lmdb_agree_with_the_model_2),
-        cmocka_unit_test(test_windows_on_slatedb_agree_with_the_model_2),
+        cmocka_unit_test(test_memory_agrees_with_the_model_3),
+        cmocka_unit_test(test_rocksdb_agrees_with_the_model_1),
+        cmocka_unit_test(test_memory_agrees_with_the_model_2),
+        cmocka_unit_test(test_rocksdb_agrees_with_the_model_2),
+        cmocka_unit_test(test_lmdb_agrees_with_the_model_2),
+        cmocka_unit_test(test_slatedb_agrees_with_the_model_2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
