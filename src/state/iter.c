@@ -14,6 +14,7 @@
 struct weir_iter {
     weir_txn *txn;
     weir_backend_iter *backend_iter; /* NULL: an empty range */
+    bool has_cursor;                 /* is open */
     weir__update_cursor cursor;
     weir__buffer bounds; /* lower, then upper: the backend borrows them until close */
     weir_slice lower;
@@ -144,8 +145,8 @@ static weir_status open_backend(weir_iter *iter, weir_cf cf, weir_error *err)
     return status;
 }
 
-weir_status weir_txn_iter_open(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
-                               weir_iter **iter, weir_error *err)
+static weir_status open_iter(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
+                             bool is_changed, weir_iter **iter, weir_error *err)
 {
     static const weir_iter_options all = {.struct_size = sizeof all};
     *iter = NULL;
@@ -167,12 +168,14 @@ weir_status weir_txn_iter_open(weir_txn *txn, weir_cf cf, const weir_iter_option
         status = open_backend(opened, cf, err);
         if (status)
             goto done;
-        if (weir__update_cursor_open(&txn->updates, cf, opened->has_lower ? &opened->lower : NULL,
+        if (is_changed &&
+            weir__update_cursor_open(&txn->updates, cf, opened->has_lower ? &opened->lower : NULL,
                                      opened->has_upper ? &opened->upper : NULL, opened->reverse,
                                      &opened->cursor)) {
             close_backend(opened);
             goto no_memory;
         }
+        opened->has_cursor = is_changed;
     }
     *iter = opened;
     return WEIR_OK;
@@ -184,6 +187,18 @@ done:
     if (opened)
         iter_give_back(txn, opened);
     return status;
+}
+
+weir_status weir_txn_iter_open(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
+                               weir_iter **iter, weir_error *err)
+{
+    return open_iter(txn, cf, options, true, iter, err);
+}
+
+weir_status weir__txn_iter_open_stored(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
+                                       weir_iter **iter, weir_error *err)
+{
+    return open_iter(txn, cf, options, false, iter, err);
 }
 
 static int order_of(const weir_iter *iter, weir_slice a, weir_slice b)
@@ -299,9 +314,8 @@ void weir_iter_close(weir_iter *iter)
     if (!iter)
         return;
     weir_txn *txn = iter->txn;
-    if (iter->backend_iter) {
-        close_backend(iter);
+    if (iter->has_cursor)
         weir__update_cursor_close(&txn->updates);
-    }
+    close_backend(iter);
     iter_give_back(txn, iter);
 }

@@ -37,17 +37,28 @@ static const weir__kind kinds[] = {
     [WEIR_STORE_WINDOWED] = {.name = "windowed",
                              .cfs = windowed_cfs,
                              .counter_cf = WEIR__CF_WINDOWED_COUNTER,
-                             .counter_key = "__global_counter__"},
+                             .counter_key = "__global_counter__",
+                             .uncached_cfs = {WEIR__CF_LATEST_TIMESTAMPS, WEIR__CF_EXPIRATION_INDEX,
+                                              WEIR__CF_VALUES, WEIR__CF_WINDOW_ENDS}},
     /* Quix Streams gives the key of this one an empty prefix and its separator. */
     [WEIR_STORE_TIMESTAMPED] = {.name = "timestamped",
                                 .cfs = timestamped_cfs,
                                 .counter_cf = WEIR__CF_TIMESTAMPED_COUNTER,
-                                .counter_key = "|__global_counter__"},
+                                .counter_key = "|__global_counter__",
+                                .uncached_cfs = {WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS}},
 };
 
 const char *weir__kind_name(weir_store_kind kind)
 {
     return kinds[kind].name;
+}
+
+bool weir__kind_is_uncached(const weir__kind *kind, weir_cf cf)
+{
+    const weir_cf *uncached = kind->uncached_cfs;
+    while (*uncached && *uncached != cf)
+        uncached++;
+    return *uncached != 0;
 }
 
 static weir_status read_ttl_options(const weir_store_config *config, weir__kind_options *options,

@@ -29,7 +29,12 @@ typedef struct weir__kind {
     const char *const *cfs; /* numbered from 1; ends with NULL */
     weir_cf counter_cf;     /* of the global counter; 0: the kind has none */
     const char *counter_key;
+    weir_cf uncached_cfs[5]; /* ends with 0 */
 } weir__kind;
+
+/* Whether records of a family are not worth a place in the record cache: they are read by range
+ * alone, or what they say is in memos (memo.h). */
+bool weir__kind_is_uncached(const weir__kind *kind, weir_cf cf);
 
 /* "windowed", for messages. */
 const char *weir__kind_name(weir_store_kind kind);

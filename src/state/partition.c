@@ -187,11 +187,47 @@ static weir_status open_cf(weir_partition *partition, const char *name, weir_bac
     return status;
 }
 
+static weir_status check_empty(const weir_partition *partition, weir_backend_cf *cf, bool *is_empty,
+                               weir_error *err)
+{
+    weir_backend_iter *iter = NULL;
+    weir_backend_iter_args args = {.struct_size = sizeof args};
+    weir_slice key;
+    weir_slice value;
+    weir_error inner;
+    weir_error_init(&inner);
+    *is_empty = false;
+    weir_status status = partition->backend->iter_open(partition->db, cf, &args, &iter, &inner);
+    if (!status) {
+        status = partition->backend->iter_next(iter, &key, &value, &inner);
+        partition->backend->iter_close(iter);
+    }
+    if (status && status != WEIR_NOT_FOUND)
+        return weir__database_error(partition->database, status, "looking for a first key", &inner,
+                                    err);
+    *is_empty = status == WEIR_NOT_FOUND;
+    return WEIR_OK;
+}
+
+/* A state that has offsets is not new, and looked at no further. */
+static weir_status check_new(weir_partition *partition, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    bool is_new = partition->cache && partition->changelog_offset == WEIR_OFFSET_NONE &&
+                  partition->processed_count == 0;
+    for (size_t i = 0; i < partition->cf_count && is_new; i++)
+        status = check_empty(partition, partition->cfs[i].handle, &is_new, err);
+    partition->began_empty = is_new;
+    return status;
+}
+
 /* Under the next number. */
 static weir_status add_cf(weir_partition *partition, const char *name, weir_error *err)
 {
     weir_backend_cf *handle;
     weir_status status = open_cf(partition, name, &handle, err);
+    if (!status && partition->began_empty)
+        status = check_empty(partition, handle, &partition->began_empty, err);
     if (status)
         return status;
     size_t count = partition->cf_count + 1;
@@ -202,8 +238,12 @@ static weir_status add_cf(weir_partition *partition, const char *name, weir_erro
     if (!copy)
         return weir__partition_error(partition, WEIR_NO_MEMORY, err,
                                      "out of memory for the column family %s", name);
-    partition->cfs[count - 1] =
-        (weir__partition_cf){.name = copy, .handle = handle, .is_local = weir__cf_is_local(name)};
+    partition->cfs[count - 1] = (weir__partition_cf){
+        .name = copy,
+        .handle = handle,
+        .is_local = weir__cf_is_local(name),
+        .is_uncached = weir__kind_is_uncached(partition->kind.kind, (weir_cf)(count - 1)),
+    };
     partition->cf_count = count;
     return WEIR_OK;
 }
@@ -226,7 +266,9 @@ static weir_status open_all(const weir__partition_config *config, weir_partition
         status = load(partition, KEY_PROCESSED_OFFSETS, parse_processed, err);
     if (!status && partition->kind.id == WEIR_STORE_WINDOWED)
         status = load(partition, KEY_WINDOW_ENDS, parse_ends, err);
-    return status ? status : weir__ttl_load(partition, err);
+    if (!status)
+        status = weir__ttl_load(partition, err);
+    return status ? status : check_new(partition, err);
 }
 
 weir_status weir__partition_open(const weir__partition_config *config, weir_partition **partition,

@@ -28,7 +28,8 @@ typedef struct weir__recovery weir__recovery; /* recovery.c */
 typedef struct weir__partition_cf {
     char *name;
     weir_backend_cf *handle;
-    bool is_local; /* stays out of the changelog */
+    bool is_local;    /* stays out of the changelog */
+    bool is_uncached; /* stays out of the record cache */
 } weir__partition_cf;
 
 typedef struct weir__processed_offset {
@@ -66,6 +67,7 @@ struct weir_partition {
 
     weir__ttl ttl;
     weir__record_cache *cache; /* NULL: none */
+    bool began_empty;          /* no family held anything when it was opened */
     weir_txn *spare_txn;       /* a freed transaction whose memory waits for the next */
     weir_txn *open_list;       /* the transactions that are open */
     size_t open_txns;
@@ -73,13 +75,20 @@ struct weir_partition {
     weir_gap_policy gap_policy;
 
     weir__ends ends;
-    uint64_t memo_epoch; /* from 1; see state/window.h */
+    uint64_t memo_epoch; /* from 1; see state/memo.h */
 
     weir_partition_stats stats;
     weir_backend_op *ops; /* room for a batch, kept from flush to flush */
     size_t ops_capacity;
     weir__buffer scratch; /* for the metadata values of a batch */
 };
+
+/* Whether what the record cache does not have is nowhere: a state that began empty, and fits
+ * into the cache, is never read from the backend. */
+static inline bool weir__partition_is_cached(const weir_partition *partition)
+{
+    return partition->began_empty && weir__record_cache_is_whole(partition->cache);
+}
 
 typedef struct weir__partition_config {
     const char *store;

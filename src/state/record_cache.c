@@ -69,6 +69,7 @@ struct weir__record_cache {
     slot *slots;
     size_t mask;
     size_t count;
+    bool is_whole;
     uint8_t **memory; /* of each page; NULL: a hole */
     page *pages;
     uint32_t page_end;      /* pages and holes */
@@ -357,6 +358,7 @@ static void evict(weir__record_cache *cache, uint32_t ref)
         at = (at + 1) & cache->mask;
     table_remove(cache, at);
     slot_free(cache, ref);
+    cache->is_whole = false;
 }
 
 /*
@@ -526,6 +528,7 @@ weir__record_cache *weir__record_cache_new(void)
         return NULL;
     for (uint32_t i = 0; i < CLASSES; i++)
         cache->room[i] = NO_PAGE;
+    cache->is_whole = true;
     atomic_fetch_add(&cache_number, 1);
     return cache;
 }
@@ -538,6 +541,7 @@ void weir__record_cache_clear(weir__record_cache *cache)
     cache->slots = NULL;
     cache->mask = 0;
     cache->count = 0;
+    cache->is_whole = false;
     cache->page_end = 0;
     cache->page_count = 0;
     cache->hand = 0;
@@ -603,10 +607,20 @@ static weir_slice value_store(record *rec, const weir_slice *value)
     return weir_slice_of(at, value->size);
 }
 
+bool weir__record_cache_is_whole(const weir__record_cache *cache)
+{
+    return cache->is_whole;
+}
+
+static weir_slice not_cached(weir__record_cache *cache)
+{
+    cache->is_whole = false;
+    return weir_slice_of(NULL, 0);
+}
+
 weir_slice weir__record_cache_put(weir__record_cache *cache, weir_cf cf, weir_slice key,
                                   uint64_t hash, const weir_slice *value)
 {
-    const weir_slice nothing = {NULL, 0};
     shrink_if_due(cache);
     bool fits = key.size < PAGE_BYTES && (!value || value->size < PAGE_BYTES);
     size_t size = fits ? sizeof(record) + key.size + (value ? value->size : 0) : SIZE_MAX;
@@ -621,11 +635,11 @@ weir_slice weir__record_cache_put(weir__record_cache *cache, weir_cf cf, weir_sl
         slot_free(cache, ref);
     }
     if (!fits || !table_room(cache))
-        return nothing;
+        return not_cached(cache);
     uint32_t size_class = class_of(size);
     if (cache->room[size_class] == NO_PAGE && !page_new(cache, size_class) &&
         !make_room(cache, size_class))
-        return nothing;
+        return not_cached(cache);
     uint32_t ref = slot_take(cache, size_class);
     record *rec = record_at(cache, ref);
     rec->tag = (uint32_t)hash;

@@ -27,8 +27,14 @@ void weir__record_cache_free(weir__record_cache *cache);
 /* Forgets everything. */
 void weir__record_cache_clear(weir__record_cache *cache);
 
+/* The family of what is no record but a memo (memo.h); no database has one of this number. */
+#define WEIR__CF_MEMO UINT32_MAX
+
 /* The hash that all functions below and the update cache take, computed once a call. */
 uint64_t weir__record_hash(weir_cf cf, weir_slice key);
+
+/* Whether all that was ever put is still there: nothing had to go, was too big, or was cleared. */
+bool weir__record_cache_is_whole(const weir__record_cache *cache);
 
 typedef enum weir__cache_result {
     WEIR__CACHE_MISS = 0,

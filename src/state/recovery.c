@@ -441,7 +441,7 @@ static weir_status write_batch(weir_partition *partition, weir__recovery *recove
     if (status != WEIR_OK)
         return status;
     weir__ttl_batch_done(partition, &batch);
-    if (partition->cache != NULL && weir__record_cache_count(partition->cache) > 0)
+    if (partition->cache != NULL && gathered->count > 0)
         weir__record_cache_clear(partition->cache);
     recovery->rule.processed_changed = false;
     recovery->written = recovery->position;

@@ -63,7 +63,8 @@ weir_status weir__stamped_key(weir_txn *txn, weir_slice prefix, int64_t timestam
     return WEIR_OK;
 }
 
-weir_status weir__stamped_iter_open(weir_txn *txn, weir_slice prefix, int64_t from, int64_t to,
+weir_status weir__stamped_iter_open(weir_txn *txn, weir_slice prefix,
+                                    const weir__stamped_memo *memo, int64_t from, int64_t to,
                                     bool reverse, weir_iter **iter, weir_error *err)
 {
     weir__buffer *buffer = &txn->stamped->key;
@@ -87,7 +88,10 @@ weir_status weir__stamped_iter_open(weir_txn *txn, weir_slice prefix, int64_t fr
                                  .has_lower = true,
                                  .has_upper = true,
                                  .reverse = reverse};
-    return weir_txn_iter_open(txn, WEIR_CF_DEFAULT, &options, iter, err);
+    /* What a checkpoint changes is new, and a search goes back far. */
+    bool is_stored = !memo->base.is_changed || (to <= memo->changed && to < INT64_MAX);
+    return (is_stored ? weir__txn_iter_open_stored : weir_txn_iter_open)(txn, WEIR_CF_DEFAULT,
+                                                                         &options, iter, err);
 }
 
 weir_status weir__stamped_iter_next(weir_iter *iter, weir_slice prefix, weir__stamped_at *at,
@@ -126,17 +130,28 @@ static weir_status set_minimum(weir_txn *txn, weir_slice prefix, weir__stamped_m
     weir__buffer *key = &txn->stamped->key;
     weir__put_be64(bytes, (uint64_t)minimum);
     weir_slice value = weir_slice_of(bytes, sizeof bytes);
-    weir__buffer_clear(key);
-    if (weir__buffer_append(key, prefix.data, prefix.size) ||
-        weir__buffer_append_str(key, WEIR__MINIMUM_NAME))
-        return weir__stamped_no_memory(txn, err);
-    weir_status status =
-        weir__txn_put(txn, WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS, weir__buffer_slice(key), &value, err);
-    if (!status) {
-        memo->minimum = minimum;
-        memo->is_set = memo->is_dirty = true;
+    /* Written with the first value of a transaction even if it is the same, as Quix Streams does.
+     * 0 may stand for none. */
+    bool is_stored = minimum == memo->minimum && minimum > 0;
+    weir_status status;
+    if (memo->base.mark) {
+        status = weir__txn_put_again(txn, memo->base.mark, value, err);
+    } else {
+        size_t count = txn->updates.count;
+        weir__buffer_clear(key);
+        if (weir__buffer_append(key, prefix.data, prefix.size) ||
+            weir__buffer_append_str(key, WEIR__MINIMUM_NAME))
+            return weir__stamped_no_memory(txn, err);
+        status = (is_stored ? weir__txn_put_stored : weir__txn_put)(
+            txn, WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS, weir__buffer_slice(key), &value, err);
+        memo->base.mark = weir__txn_added(txn, count);
     }
-    return status;
+    if (status)
+        return status;
+    memo->minimum = minimum;
+    memo->base.is_set = true;
+    memo->base.is_dirty |= !is_stored;
+    return WEIR_OK;
 }
 
 /* What is needed may have to be read, and the value may be one that was read before. */
@@ -178,7 +193,7 @@ static weir_status set(weir_txn *txn, weir_slice prefix, int64_t timestamp, weir
     int64_t minimum = timestamp > kind->grace_ms ? timestamp - kind->grace_ms : 0;
     if (minimum < memo->minimum)
         minimum = memo->minimum;
-    if (minimum > memo->minimum || !memo->is_set)
+    if (minimum > memo->minimum || !memo->base.is_set)
         status = set_minimum(txn, prefix, memo, minimum, err);
     return status;
 }
@@ -203,14 +218,15 @@ weir_status weir_timestamped_set(weir_state *state, int64_t timestamp_ms, weir_s
 /* --- The latest --- */
 
 /* With a search. The value has to outlive the iterator. */
-static weir_status search(weir_txn *txn, weir_slice prefix, int64_t from, int64_t timestamp,
-                          int64_t *found, weir_slice *value, weir_error *err)
+static weir_status search(weir_txn *txn, weir_slice prefix, const weir__stamped_memo *memo,
+                          int64_t timestamp, int64_t *found, weir_slice *value, weir_error *err)
 {
     weir_iter *iter;
     weir__stamped_at at;
     weir__buffer *copy = &txn->stamped->value;
-    weir_status status = weir__stamped_iter_open(
-        txn, prefix, from, timestamp < INT64_MAX ? timestamp + 1 : INT64_MAX, true, &iter, err);
+    int64_t to = timestamp < INT64_MAX ? timestamp + 1 : INT64_MAX;
+    weir_status status =
+        weir__stamped_iter_open(txn, prefix, memo, memo->minimum, to, true, &iter, err);
     if (status)
         return status;
     status = weir__stamped_iter_next(iter, prefix, &at, value, err);
@@ -231,19 +247,19 @@ static weir_status get_latest(weir_txn *txn, weir_slice prefix, int64_t timestam
     weir_slice key;
     weir__stamped_memo *memo;
     weir_status status = weir__stamped_memo_get(txn, prefix, &memo, err);
-    if (!status && timestamp < memo->minimum)
+    if (!status && (timestamp < memo->minimum || timestamp < memo->oldest))
         return WEIR_NOT_FOUND;
     if (!status)
         status = weir__stamped_memo_fill(txn, prefix, memo, err);
     if (status)
         return status;
-    uint32_t i = memo->count;
+    uint32_t i = memo->base.count;
     while (i > 0 && memo->recent[i - 1].timestamp > timestamp)
         i--;
     if (i == 0 && memo->is_complete)
         return WEIR_NOT_FOUND;
     if (i == 0)
-        return search(txn, prefix, memo->minimum, timestamp, found, value, err);
+        return search(txn, prefix, memo, timestamp, found, value, err);
     const weir__stamped_at *at = &memo->recent[i - 1];
     if (at->timestamp < memo->minimum)
         return WEIR_NOT_FOUND;
@@ -279,9 +295,9 @@ static weir_status expire_known(weir_txn *txn, weir_slice prefix, weir__stamped_
                                 weir_error *err)
 {
     weir_status status = WEIR_OK;
-    while (!status && memo->count > 0 && memo->recent[0].timestamp < memo->minimum)
+    while (!status && memo->base.count > 0 && memo->recent[0].timestamp < memo->minimum)
         status = weir__stamped_remove(txn, prefix, memo, &memo->recent[0], err);
-    memo->oldest = memo->count > 0 ? memo->recent[0].timestamp : INT64_MAX;
+    memo->oldest = memo->base.count > 0 ? memo->recent[0].timestamp : INT64_MAX;
     return status;
 }
 
@@ -292,7 +308,8 @@ static weir_status expire_search(weir_txn *txn, weir_slice prefix, weir__stamped
     weir_iter *iter;
     weir_slice value;
     weir__stamped_at at = {0};
-    weir_status status = weir__stamped_iter_open(txn, prefix, 0, INT64_MAX, false, &iter, err);
+    weir_status status =
+        weir__stamped_iter_open(txn, prefix, memo, 0, INT64_MAX, false, &iter, err);
     if (status)
         return status;
     for (;;) {
@@ -307,21 +324,21 @@ static weir_status expire_search(weir_txn *txn, weir_slice prefix, weir__stamped
     if (status && status != WEIR_NOT_FOUND)
         return status;
     memo->oldest = status ? INT64_MAX : at.timestamp;
-    memo->is_dirty = true;
+    memo->base.is_dirty = true;
     return WEIR_OK;
 }
 
 weir_status weir__stamped_txn_expire(weir_txn *txn, weir_error *err)
 {
-    const weir__update_cache *memos = &txn->stamped->memos;
+    const weir__update_cache *memos = &txn->stamped->memos.all;
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < memos->count && !status; i++) {
         weir__update *update = memos->updates[i];
-        weir__stamped_memo *memo = weir__stamped_memo_of(update);
+        weir__stamped_memo *memo = (weir__stamped_memo *)(void *)update->value;
         weir_slice prefix = weir_slice_of(update->key, update->key_size);
-        if (!memo->is_set)
+        if (!memo->base.is_set)
             continue;
-        if (memo->epoch != txn->partition->memo_epoch)
+        if (memo->base.epoch != txn->partition->memo_epoch)
             status = weir__stamped_memo_get(txn, prefix, &memo, err);
         if (status || memo->oldest >= memo->minimum)
             continue;

@@ -13,21 +13,18 @@
 
 #include <weir/timestamped.h>
 
+#include "state/memo.h"
 #include "state/timestamped_hooks.h"
 #include "state/timestamped_key.h"
-#include "state/txn.h"
 
 /* ---------------------------------------------------------------------------
  * Memos
  *
- * A memo holds the minimum of a key and where its newest values are, so that a record that is
- * set and looked up needs no search. It is no state: it can be made from the state, is in no
- * family, and lives in the transaction and from flush to flush in the record cache.
+ * A memo (memo.h) holds the minimum of a key and where its newest values are, so that a record
+ * that is set and looked up needs no search.
  * ------------------------------------------------------------------------- */
 
-/* Their family in the record cache; the database has none of this number. */
-#define WEIR__CF_STAMPED_MEMO UINT32_MAX
-#define WEIR__MEMO_RECENT     6u
+#define WEIR__MEMO_RECENT 16u
 
 typedef struct weir__stamped_at {
     int64_t timestamp;
@@ -35,16 +32,12 @@ typedef struct weir__stamped_at {
 } weir__stamped_at;
 
 typedef struct weir__stamped_memo {
-    /* That of the partition when it was made; another one: worth nothing. Moves when
-     * transactions of the partition overlap. */
-    uint64_t epoch;
+    weir__memo base; /* is_set: the minimum was */
     int64_t minimum; /* the oldest timestamp that is kept */
     int64_t oldest;  /* no value has an older timestamp */
+    int64_t changed; /* with is_changed: this transaction has changed none that is older */
     bool is_known;   /* recent holds the newest values, in order; false: nothing is known of them */
     bool is_complete; /* with is_known: there are no others */
-    bool is_dirty;    /* differs from that in the record cache */
-    bool is_set;      /* the minimum was set in this transaction */
-    uint32_t count;
     weir__stamped_at recent[WEIR__MEMO_RECENT];
 } weir__stamped_memo;
 
@@ -66,17 +59,11 @@ void weir__stamped_memo_remove(weir__stamped_memo *memo, int64_t timestamp, uint
  * ------------------------------------------------------------------------- */
 
 struct weir__stamped_txn {
-    weir__update_cache memos;
-    weir__update *last; /* the memo used last; NULL: none */
+    weir__memos memos;
     weir__buffer key;   /* the state key at hand */
     weir__buffer value; /* one that outlives what was read */
     weir_interval *spare;
 };
-
-static inline weir__stamped_memo *weir__stamped_memo_of(weir__update *update)
-{
-    return (weir__stamped_memo *)(void *)update->value;
-}
 
 /* The record's key that a view is of. */
 static inline weir_slice weir__stamped_prefix(const weir_state *state)
@@ -93,8 +80,9 @@ weir_status weir__stamped_no_memory(weir_txn *txn, weir_error *err);
 weir_status weir__stamped_key(weir_txn *txn, weir_slice prefix, int64_t timestamp, uint64_t number,
                               weir_slice *key, weir_error *err);
 /* An iterator over from ≤ timestamp < to; to INT64_MAX: to the last. Keys of other prefixes may
- * be among them. */
-weir_status weir__stamped_iter_open(weir_txn *txn, weir_slice prefix, int64_t from, int64_t to,
+ * be among them. memo: that of the prefix. */
+weir_status weir__stamped_iter_open(weir_txn *txn, weir_slice prefix,
+                                    const weir__stamped_memo *memo, int64_t from, int64_t to,
                                     bool reverse, weir_iter **iter, weir_error *err);
 /* The next value of the prefix itself. */
 weir_status weir__stamped_iter_next(weir_iter *iter, weir_slice prefix, weir__stamped_at *at,

@@ -75,7 +75,8 @@ weir_status weir_timestamped_get_interval(weir_state *state, int64_t start_ms, i
     if (!opened)
         return weir__stamped_no_memory(txn, err);
     opened->left = limit;
-    status = weir__stamped_iter_open(txn, prefix, start_ms, end_ms, false, &opened->iter, err);
+    status =
+        weir__stamped_iter_open(txn, prefix, memo, start_ms, end_ms, false, &opened->iter, err);
     if (status) {
         weir_interval_close(opened);
         return status;
@@ -123,7 +124,7 @@ static weir_status delete_interval(weir_txn *txn, weir_slice prefix, int64_t sta
     weir_status status = clip(txn, prefix, &start, end, &memo, &is_empty, err);
     if (status || is_empty)
         return status;
-    status = weir__stamped_iter_open(txn, prefix, start, end, false, &iter, err);
+    status = weir__stamped_iter_open(txn, prefix, memo, start, end, false, &iter, err);
     if (status)
         return status;
     for (;;) {

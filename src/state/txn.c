@@ -16,10 +16,6 @@
 /* A value and its stamp are what a backend takes, 2^31-1 bytes. */
 #define VALUE_MAX ((size_t)INT32_MAX - WEIR__TTL_STAMP_SIZE)
 
-#define PREFETCH_UPDATE 24u
-#define PREFETCH_SLOT   16u
-#define PREFETCH_RECORD 8u
-
 static const char *status_text(weir_txn_status status)
 {
     switch (status) {
@@ -141,6 +137,7 @@ weir_status weir_partition_begin(weir_partition *partition, weir_txn **txn, weir
     begun->is_sorted = false;
     begun->writes = 0;
     begun->has_counter = false;
+    begun->memo_epoch = partition->memo_epoch;
     begun->processed_count = 0;
     weir__txn_ttl_begin(begun);
     list_add(partition, begun);
@@ -243,6 +240,12 @@ static weir_status take_stamp(const weir_txn *txn, weir_slice stored, weir_slice
     return WEIR_NOT_FOUND;
 }
 
+/* Whether records of the family are cached. */
+static bool has_cache(const weir_partition *partition, weir_cf cf)
+{
+    return partition->cache && !partition->cfs[cf].is_uncached;
+}
+
 /* *value: what the database holds, which is read through its stamp. A value that has none
  * is not cached: the cache holds stamped ones alone, once the partition is on. */
 static weir_status take_stored(weir_txn *txn, weir_cf cf, weir_slice key, uint64_t hash,
@@ -259,7 +262,7 @@ static weir_status take_stored(weir_txn *txn, weir_cf cf, weir_slice key, uint64
         if (status || !is_stamped)
             return status;
     }
-    if (partition->cache) {
+    if (has_cache(partition, cf)) {
         weir_slice cached = weir__record_cache_put(partition->cache, cf, key, hash, &stored);
         if (cached.data) {
             stored = *value = cached;
@@ -278,7 +281,7 @@ static weir_status get_from_backend(weir_txn *txn, weir_cf cf, weir_slice key, u
     partition->stats.backend_gets++;
     weir_status status = partition->backend->get(partition->db, partition->cfs[cf].handle, NULL,
                                                  key, &txn->held, &inner);
-    if (status == WEIR_NOT_FOUND && partition->cache)
+    if (status == WEIR_NOT_FOUND && has_cache(partition, cf))
         weir__record_cache_put(partition->cache, cf, key, hash, NULL);
     if (status == WEIR_NOT_FOUND)
         return status;
@@ -320,6 +323,10 @@ weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice 
             if (result == WEIR__CACHE_ABSENT)
                 return WEIR_NOT_FOUND;
             return has_stamp && partition->ttl.is_on ? take_stamp(txn, *value, value) : WEIR_OK;
+        }
+        if (weir__partition_is_cached(partition) && !partition->cfs[cf].is_uncached) {
+            partition->stats.cache_hits++;
+            return WEIR_NOT_FOUND;
         }
     }
     return get_from_backend(txn, cf, key, hash, value, err);
@@ -405,6 +412,31 @@ weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
                           weir_error *err)
 {
     return change(txn, cf, key, value, WEIR__TTL_NEVER, err);
+}
+
+weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                                 weir_error *err)
+{
+    size_t count = txn->updates.count;
+    weir_status status = weir__txn_put(txn, cf, key, value, err);
+    weir__update *added = weir__txn_added(txn, count);
+    if (added)
+        added->is_stored = true;
+    return status;
+}
+
+weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, weir_slice value,
+                                weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    if (weir__update_cache_change(&txn->updates, update, value))
+        status = no_memory(txn, err);
+    release_held(txn);
+    if (status)
+        weir_txn_fail(txn);
+    else
+        txn->writes++;
+    return status;
 }
 
 weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
@@ -611,22 +643,29 @@ weir_status weir_txn_prepare(weir_txn *txn, const weir_topic_offset *processed, 
 
 /*
  * Fills the batch. A delete of a key that the record cache knows to be absent needs no
- * tombstone in the backend. The changelog gets one always: it may hold a value of the
- * key that this state never saw, from an attempt that ended before its commit.
+ * tombstone in the backend, and what is stored need not be written again. The changelog gets
+ * both always: it may hold a value of the key that this state never saw, from an attempt that
+ * ended before its commit.
  */
 static weir_status fill_ops(weir_txn *txn, weir__ttl_batch *batch, weir_error *err)
 {
     weir_partition *partition = txn->partition;
     bool is_stamping = weir__txn_ttl_is_stamping(txn);
+    bool is_overlapped = txn->memo_epoch != partition->memo_epoch;
+    bool is_cached = partition->cache && weir__partition_is_cached(partition);
     weir_status status = is_stamping ? weir__txn_ttl_batch_begin(txn, batch, err) : WEIR_OK;
     for (size_t i = 0; i < txn->updates.count && !status; i++) {
         const weir__update *update = txn->updates.updates[i];
         weir_slice key = weir_slice_of(update->key, update->key_size);
         weir_slice value;
-        if (update->is_delete && partition->cache &&
-            weir__record_cache_get(partition->cache, update->cf, key, update->hash, &value) ==
-                WEIR__CACHE_ABSENT)
+        if (update->is_stored && !is_overlapped)
             continue;
+        if (update->is_delete && has_cache(partition, update->cf)) {
+            weir__cache_result result =
+                weir__record_cache_get(partition->cache, update->cf, key, update->hash, &value);
+            if (result == WEIR__CACHE_ABSENT || (result == WEIR__CACHE_MISS && is_cached))
+                continue;
+        }
         value = stored_value(txn, update);
         batch->ops[batch->count++] = (weir_backend_op){
             .kind = update->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT,
@@ -646,20 +685,16 @@ static weir_status fill_ops(weir_txn *txn, weir__ttl_batch *batch, weir_error *e
 /* What was written is what the record cache holds from now on. */
 static void move_to_cache(weir_txn *txn)
 {
-    weir__record_cache *cache = txn->partition->cache;
-    weir__update **updates = txn->updates.updates;
-    size_t count = txn->updates.count;
-    for (size_t i = 0; i < count; i++) {
-        if (i + PREFETCH_UPDATE < count)
-            __builtin_prefetch(updates[i + PREFETCH_UPDATE]);
-        if (i + PREFETCH_SLOT < count)
-            weir__record_cache_prefetch(cache, updates[i + PREFETCH_SLOT]->hash);
-        if (i + PREFETCH_RECORD < count)
-            weir__record_cache_prefetch_record(cache, updates[i + PREFETCH_RECORD]->hash);
-        const weir__update *update = updates[i];
+    const weir_partition *partition = txn->partition;
+    for (size_t i = 0; i < txn->updates.count; i++) {
+        const weir__update *update = txn->updates.updates[i];
+        if (partition->cfs[update->cf].is_uncached)
+            continue;
+        weir__update_cache_prefetch(&txn->updates, i, partition->cache);
         weir_slice value = stored_value(txn, update);
-        weir__record_cache_put(cache, update->cf, weir_slice_of(update->key, update->key_size),
-                               update->hash, update->is_delete ? NULL : &value);
+        weir__record_cache_put(partition->cache, update->cf,
+                               weir_slice_of(update->key, update->key_size), update->hash,
+                               update->is_delete ? NULL : &value);
     }
 }
 

@@ -57,8 +57,9 @@ typedef struct weir__txn_ttl {
 struct weir_txn {
     weir_partition *partition;
     weir_txn_status status;
-    bool is_sorted;  /* updates are in their final order: no more reads by key */
-    uint64_t writes; /* successful sets and deletes, each time a key was written */
+    bool is_sorted;      /* updates are in their final order: no more reads by key */
+    uint64_t memo_epoch; /* that of the partition when it began */
+    uint64_t writes;     /* successful sets and deletes, each time a key was written */
     bool has_counter;
     uint64_t counter; /* the last number taken: counter.h */
     weir__update_cache updates;
@@ -84,11 +85,32 @@ struct weir_txn {
 /* As weir_txn_get, weir_txn_set and weir_txn_delete (value NULL) with a whole state key. */
 weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice *value,
                           weir_error *err);
+/* A hint that a key is going to be read. */
+static inline void weir__txn_prefetch(const weir_txn *txn, weir_cf cf, weir_slice key)
+{
+    uint64_t hash = weir__record_hash(cf, key);
+    weir__update_cache_prefetch_slot(&txn->updates, hash);
+    if (txn->partition->cache)
+        weir__record_cache_prefetch(txn->partition->cache, hash);
+}
 weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err);
 /* As weir__txn_set, without its look at what the kind of store makes of the change. */
 weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err);
+/* Sets once more what weir__txn_put has set in this transaction, which is STARTED. */
+weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, weir_slice value,
+                                weir_error *err);
+/* The change that the put before this has made anew, when there were `count` changes; NULL: it
+ * has changed one of them. */
+static inline weir__update *weir__txn_added(const weir_txn *txn, size_t count)
+{
+    return txn->updates.count > count ? txn->updates.updates[count] : NULL;
+}
+/* As weir__txn_put of what the key holds in the database, as this transaction knows it: for the
+ * changelog alone. */
+weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                                 weir_error *err);
 /* A set with an expiry; WEIR__TTL_NEVER: the same as weir__txn_set. */
 weir_status weir__txn_set_expiring(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice value,
                                    uint64_t expiry, weir_error *err);
@@ -129,6 +151,10 @@ weir_status weir__txn_append(weir_txn *txn, const weir_changelog_record *record,
 
 /* state_view.c */
 void weir__state_release(weir_state *state);
+/* iter.c: as weir_txn_iter_open, for a range in which the transaction has changed nothing: so its
+ * changes need no index. */
+weir_status weir__txn_iter_open_stored(weir_txn *txn, weir_cf cf, const weir_iter_options *options,
+                                       weir_iter **iter, weir_error *err);
 /* iter.c: frees the memory of a closed iterator. NULL is allowed. */
 void weir__iter_free(weir_iter *iter);
 

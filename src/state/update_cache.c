@@ -12,6 +12,10 @@
 #define KEEP_BYTES_MIN ((size_t)256 << 10)
 #define VALUE_ALIGN    ((size_t)8)
 
+#define PREFETCH_UPDATE 24u
+#define PREFETCH_SLOT   16u
+#define PREFETCH_RECORD 8u
+
 void weir__update_cache_init(weir__update_cache *cache)
 {
     memset(cache, 0, sizeof *cache);
@@ -109,6 +113,7 @@ static size_t align_up(size_t size)
 typedef struct content {
     weir_slice head;
     weir_slice body;
+    size_t room; /* a new key gets so much, if its value is smaller */
     bool is_delete;
 } content;
 
@@ -122,36 +127,35 @@ static void write_content(uint8_t *out, const content *what)
 }
 
 /* A new key. Its first value stands behind it in the same piece of the arena. */
-static weir_status add(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
-                       const content *what)
+static weir__update *add(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
+                         const content *what)
 {
     size_t size = what->head.size + what->body.size;
-    weir_status status = grow(cache);
-    if (status)
-        return status;
+    if (grow(cache))
+        return NULL;
     size_t value_at = align_up(sizeof(weir__update) + key.size);
-    size_t room = align_up(size);
+    size_t room = align_up(size > what->room ? size : what->room);
     weir__update *update = weir__arena_alloc(&cache->arena, value_at + room);
     if (!update)
-        return WEIR_NO_MEMORY;
+        return NULL;
     update->hash = hash;
     update->epoch = cache->epoch;
     update->older = NULL;
     update->cf = cf;
     update->key_size = (uint16_t)key.size;
     update->is_delete = what->is_delete;
+    update->is_stored = false;
     update->value = (uint8_t *)update + value_at;
     update->value_size = (uint32_t)size;
     update->value_capacity = (uint32_t)room;
     if (key.size > 0)
         memcpy(update->key, key.data, key.size);
     write_content(update->value, what);
-    status = weir__update_index_add(cache, update);
-    if (status)
-        return status;
+    if (weir__update_index_add(cache, update))
+        return NULL;
     slots_add(cache->slots, cache->slot_count - 1, update);
     cache->updates[cache->count++] = update;
-    return WEIR_OK;
+    return update;
 }
 
 /* True when an open iterator may see what the key holds now. */
@@ -160,7 +164,7 @@ static bool is_seen(const weir__update_cache *cache, const weir__update *update)
     return cache->open_iters > 0 && update->epoch < cache->epoch;
 }
 
-static weir_status change(weir__update_cache *cache, weir__update *update, const content *what)
+static weir__update *change(weir__update_cache *cache, weir__update *update, const content *what)
 {
     size_t size = what->head.size + what->body.size;
     bool seen = is_seen(cache, update);
@@ -168,7 +172,7 @@ static weir_status change(weir__update_cache *cache, weir__update *update, const
     if (seen) {
         version = weir__arena_alloc(&cache->arena, sizeof *version);
         if (!version)
-            return WEIR_NO_MEMORY;
+            return NULL;
         *version = (weir__update_version){.older = update->older,
                                           .value = update->value,
                                           .epoch = update->epoch,
@@ -181,7 +185,7 @@ static weir_status change(weir__update_cache *cache, weir__update *update, const
         room = align_up(room < UINT32_MAX - VALUE_ALIGN ? room : size);
         uint8_t *data = weir__arena_alloc(&cache->arena, room);
         if (!data)
-            return WEIR_NO_MEMORY;
+            return NULL;
         write_content(data, what);
         update->value = data;
         update->value_capacity = (uint32_t)room;
@@ -198,11 +202,12 @@ static weir_status change(weir__update_cache *cache, weir__update *update, const
     update->epoch = cache->epoch;
     update->value_size = (uint32_t)size;
     update->is_delete = what->is_delete;
-    return WEIR_OK;
+    update->is_stored = false;
+    return update;
 }
 
-static weir_status set(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
-                       const content *what)
+static weir__update *set(weir__update_cache *cache, weir_cf cf, weir_slice key, uint64_t hash,
+                         const content *what)
 {
     weir__update *update = weir__update_cache_find(cache, cf, key, hash);
     return update ? change(cache, update, what) : add(cache, cf, key, hash, what);
@@ -214,14 +219,40 @@ weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_s
     content what = {.is_delete = !value};
     if (value)
         what.body = *value;
+    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
+}
+
+weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                     uint64_t hash, weir_slice value, size_t room)
+{
+    content what = {.body = value, .room = room};
     return set(cache, cf, key, hash, &what);
+}
+
+weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
+                                      weir_slice value)
+{
+    content what = {.body = value};
+    return change(cache, update, &what) ? WEIR_OK : WEIR_NO_MEMORY;
 }
 
 weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                              uint64_t hash, weir_slice head, weir_slice value)
 {
     content what = {.head = head, .body = value};
-    return set(cache, cf, key, hash, &what);
+    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
+}
+
+void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,
+                                 const weir__record_cache *records)
+{
+    weir__update **updates = cache->updates;
+    if (at + PREFETCH_UPDATE < cache->count)
+        __builtin_prefetch(updates[at + PREFETCH_UPDATE]);
+    if (at + PREFETCH_SLOT < cache->count)
+        weir__record_cache_prefetch(records, updates[at + PREFETCH_SLOT]->hash);
+    if (at + PREFETCH_RECORD < cache->count)
+        weir__record_cache_prefetch_record(records, updates[at + PREFETCH_RECORD]->hash);
 }
 
 size_t weir__update_cache_bytes(const weir__update_cache *cache)

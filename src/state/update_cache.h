@@ -16,6 +16,7 @@
 #include <weir/state.h>
 
 #include "base/arena.h"
+#include "state/record_cache.h"
 
 #define WEIR__INDEX_LEVELS 16
 
@@ -38,6 +39,7 @@ typedef struct weir__update {
     weir_cf cf;
     uint16_t key_size;
     bool is_delete;
+    bool is_stored; /* weir__txn_put_stored */
     uint8_t key[];
 } weir__update;
 
@@ -80,16 +82,33 @@ void weir__update_cache_release(weir__update_cache *cache);
 /* Forgets the changes and keeps memory for about as many again. No iterator is open. */
 void weir__update_cache_reset(weir__update_cache *cache);
 
+/* A hint that a key is going to be looked for. */
+static inline void weir__update_cache_prefetch_slot(const weir__update_cache *cache, uint64_t hash)
+{
+    if (cache->count > 0)
+        __builtin_prefetch(&cache->slots[hash & (cache->slot_count - 1)]);
+}
 /* The change of a key, a delete included, or NULL. */
 weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf cf, weir_slice key,
                                       uint64_t hash);
 /* Sets (value NULL: deletes). Copies key and value. WEIR_NO_MEMORY leaves all as it was. */
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value);
+/* As set; returns the change, whose value has room for `room` bytes if it is a new one. NULL:
+ * no memory. */
+weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                     uint64_t hash, weir_slice value, size_t room);
+/* The same for a change that is there. */
+weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
+                                      weir_slice value);
 /* As set with the value head ∥ value, without anybody having to join them first. value may be
  * what the key holds now. */
 weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                              uint64_t hash, weir_slice head, weir_slice value);
+/* Whoever puts all changes into the record cache, one after the other, says so before each: those
+ * that come next are on their way then. */
+void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,
+                                 const weir__record_cache *records);
 /* Memory that the changes take. */
 size_t weir__update_cache_bytes(const weir__update_cache *cache);
 

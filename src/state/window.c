@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,14 +120,23 @@ weir_status weir__window_mark_get(weir_txn *txn, weir_cf cf, weir_slice prefix, 
                                  "the stored %s is not a time: %s", mark_names[cf], inner.message);
 }
 
-weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
-                                  weir_error *err)
+static weir_status mark_put(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
+                            bool is_stored, weir_error *err)
 {
     weir_slice key;
     char text[WEIR__NUMBER_SIZE];
     weir_slice value = weir_slice_of(text, weir__number_write_i64(text, mark));
     weir_status status = mark_key(txn, cf, prefix, &key, err);
-    return status ? status : weir__txn_put(txn, cf, key, &value, err);
+    if (status)
+        return status;
+    return is_stored ? weir__txn_put_stored(txn, cf, key, &value, err)
+                     : weir__txn_put(txn, cf, key, &value, err);
+}
+
+weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
+                                  weir_error *err)
+{
+    return mark_put(txn, cf, prefix, mark, false, err);
 }
 
 static weir_status hand_out(int64_t mark, int64_t *value)
@@ -177,17 +187,26 @@ weir_status weir_window_set_expired_until(weir_state *state, int64_t mark_ms, we
 static weir_status raise_latest(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
                                 int64_t timestamp, weir_error *err)
 {
-    if (timestamp <= memo->latest) {
-        if (memo->is_latest_set)
-            return WEIR_OK;
+    bool is_stored = timestamp <= memo->latest;
+    if (is_stored && memo->base.is_set)
+        return WEIR_OK;
+    if (is_stored)
         timestamp = memo->latest;
+    weir_status status;
+    if (memo->base.mark) {
+        char text[WEIR__NUMBER_SIZE];
+        weir_slice value = weir_slice_of(text, weir__number_write_i64(text, timestamp));
+        status = weir__txn_put_again(txn, memo->base.mark, value, err);
+    } else {
+        size_t count = txn->updates.count;
+        status = mark_put(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, timestamp, is_stored, err);
+        memo->base.mark = weir__txn_added(txn, count);
     }
-    weir_status status =
-        weir__window_mark_set(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, timestamp, err);
     if (status)
         return status;
+    memo->base.is_dirty |= !is_stored;
+    memo->base.is_set = true;
     memo->latest = timestamp;
-    memo->is_latest_set = memo->is_dirty = true;
     return WEIR_OK;
 }
 
@@ -247,12 +266,17 @@ weir_status weir_window_get(weir_state *state, int64_t start_ms, int64_t end_ms,
     if (status)
         return status;
     weir_slice prefix = weir__window_prefix(state);
+    status = weir__window_pair_key(txn, prefix, start_ms, (uint64_t)end_ms, &key, err);
+    if (status)
+        return status;
+    weir__txn_prefetch(txn, WEIR_CF_DEFAULT, key);
     /* A window that is new needs no search in the database. */
     const weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
+    if (memo)
+        __builtin_prefetch(memo->base.mark); /* an update will follow */
     if (memo && weir__window_memo_lacks(memo, start_ms, end_ms))
         return WEIR_NOT_FOUND;
-    status = weir__window_pair_key(txn, prefix, start_ms, (uint64_t)end_ms, &key, err);
-    return status ? status : weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
+    return weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
 }
 
 static weir_status update(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
@@ -312,6 +336,41 @@ weir_status weir__window_remove(weir_txn *txn, weir_slice prefix, int64_t start,
     return WEIR_OK;
 }
 
+weir_status weir__window_delete_range(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t from,
+                                      int64_t max, int64_t *last, int64_t *first, weir_error *err)
+{
+    weir_iter *iter;
+    *last = WEIR__MARK_NONE;
+    *first = INT64_MAX;
+    weir_status status =
+        weir__window_iter_open(txn, cf, prefix, from, INT64_MAX, false, &iter, err);
+    while (!status) {
+        weir_slice key;
+        weir_slice value;
+        uint64_t at;
+        uint64_t second;
+        status = weir_iter_next(iter, &key, &value, err);
+        if (status || !weir__window_first_read(key, prefix, &at))
+            continue;
+        if (at > (uint64_t)max) {
+            /* Whoever it belongs to. */
+            *first = at < INT64_MAX ? (int64_t)at : INT64_MAX;
+            break;
+        }
+        if (!weir__window_pair_read(key, prefix, &at, &second))
+            continue;
+        if (cf != WEIR_CF_DEFAULT)
+            status = weir__txn_put(txn, cf, key, NULL, err);
+        else if (second <= INT64_MAX)
+            status = weir__window_remove(txn, prefix, (int64_t)at, (int64_t)second, err);
+        else
+            continue;
+        *last = (int64_t)at;
+    }
+    weir_iter_close(iter);
+    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+}
+
 weir_status weir_window_delete(weir_state *state, int64_t start_ms, int64_t end_ms, weir_error *err)
 {
     weir_txn *txn = state->txn;
@@ -333,7 +392,8 @@ weir__window_txn *weir__window_txn_new(void)
     weir__window_txn *window = calloc(1, sizeof *window);
     if (!window)
         return NULL;
-    weir__update_cache_init(&window->memos);
+    weir__memos_init(&window->memos, sizeof(weir__window_memo), offsetof(weir__window_memo, spans),
+                     sizeof(weir__window_span));
     weir__arena_init(&window->collected);
     return window;
 }
@@ -342,7 +402,7 @@ void weir__window_txn_free(weir__window_txn *window)
 {
     if (!window)
         return;
-    weir__update_cache_release(&window->memos);
+    weir__memos_release(&window->memos);
     weir__buffer_release(&window->key);
     weir__window_list_free(window->spare_list);
     weir__arena_release(&window->collected);
@@ -360,14 +420,13 @@ void weir__window_txn_begin(const weir_partition *partition, weir__window_txn *w
 
 void weir__window_txn_reset(weir__window_txn *window)
 {
-    weir__update_cache_reset(&window->memos);
+    weir__memos_reset(&window->memos);
     weir__arena_reset(&window->collected, KEPT_BYTES);
-    window->last = NULL;
 }
 
 size_t weir__window_txn_bytes(const weir__window_txn *window)
 {
-    return weir__update_cache_bytes(&window->memos);
+    return weir__update_cache_bytes(&window->memos.all);
 }
 
 void weir__window_txn_before_flush(weir_txn *txn)
@@ -377,33 +436,9 @@ void weir__window_txn_before_flush(weir_txn *txn)
         txn->partition->ends = WEIR__ENDS_STALE;
 }
 
-/* The memos are those of the committed state now. */
-static void move_memos(weir_txn *txn)
-{
-    weir_partition *partition = txn->partition;
-    const weir__update_cache *memos = &txn->window->memos;
-    for (size_t i = 0; i < memos->count; i++) {
-        const weir__update *from = memos->updates[i];
-        weir__window_memo memo;
-        memcpy(&memo, from->value, sizeof memo);
-        if (!memo.is_dirty)
-            continue;
-        memo.is_dirty = memo.is_latest_set = false;
-        weir_slice value = weir_slice_of(&memo, offsetof(weir__window_memo, spans) +
-                                                    memo.count * sizeof *memo.spans);
-        weir__record_cache_put(partition->cache, WEIR__CF_MEMO,
-                               weir_slice_of(from->key, from->key_size), from->hash, &value);
-    }
-}
-
 void weir__window_txn_flushed(weir_txn *txn)
 {
-    weir_partition *partition = txn->partition;
-    if (partition->cache)
-        move_memos(txn);
-    /* Another transaction has changed, or found out, things that don't go together with this. */
-    if (partition->open_txns > 1)
-        partition->memo_epoch++;
+    weir__memos_flushed(txn->partition, &txn->window->memos);
 }
 
 /* --- Changes around the functions of windows --- */

@@ -17,7 +17,7 @@
 
 #include <weir/window.h>
 
-#include "state/txn.h"
+#include "state/memo.h"
 #include "state/window_key.h"
 
 /* A mark that is not there. */
@@ -28,14 +28,10 @@
 /* ---------------------------------------------------------------------------
  * Memos
  *
- * A memo holds the marks of a key and its first windows, so that most of what a record
- * asks is answered without a search: the search for expired windows of a key finds none
- * almost always. It is no state: it can be made from the state, is in no family, and lives
- * in the transaction and from flush to flush in the record cache.
+ * A memo (memo.h) holds the marks of a key and its first windows: the search for expired windows
+ * of a key finds none almost always.
  * ------------------------------------------------------------------------- */
 
-/* Their family in the record cache; the database has none of this number. */
-#define WEIR__CF_MEMO    UINT32_MAX
 #define WEIR__MEMO_SPANS 6u
 
 typedef struct weir__window_span {
@@ -44,9 +40,7 @@ typedef struct weir__window_span {
 } weir__window_span;
 
 typedef struct weir__window_memo {
-    /* That of the partition when it was made; another one: worth nothing. Moves when
-     * transactions of the partition overlap. */
-    uint64_t epoch;
+    weir__memo base; /* is_set: the latest timestamp was */
     int64_t latest;  /* the latest timestamp */
     int64_t expired; /* the mark of expiry */
     /* All windows with expired < start < bound are in spans, by start and end. INT64_MAX:
@@ -55,9 +49,6 @@ typedef struct weir__window_memo {
     int64_t undeleted;   /* no window that starts before it is left to weir_window_delete_until */
     int64_t value_mark;  /* of deleted values */
     int64_t first_value; /* no collected value at or after value_mark has a lower id */
-    bool is_dirty;       /* differs from that in the record cache */
-    bool is_latest_set;  /* in this transaction */
-    uint32_t count;
     weir__window_span spans[WEIR__MEMO_SPANS];
 } weir__window_memo;
 
@@ -65,7 +56,7 @@ typedef struct weir__window_memo {
  * changed in place, is_dirty included. *memo [out]. */
 weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window_memo **memo,
                                   weir_error *err);
-/* The same if the memo is there already; NULL: it is not, or there is no memory. */
+/* The same if it takes no read; NULL: it does, or there is no memory. */
 weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix);
 /* Whether it is certain that the key has no such window. */
 bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end);
@@ -93,10 +84,9 @@ weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__wind
  * ------------------------------------------------------------------------- */
 
 struct weir__window_txn {
-    weir__update_cache memos;
-    weir__update *last; /* the memo used last; NULL: none */
-    weir__buffer key;   /* the state key at hand */
-    bool has_ends;      /* the index by end has all windows of the transaction */
+    weir__memos memos;
+    weir__buffer key; /* the state key at hand */
+    bool has_ends;    /* the index by end has all windows of the transaction */
     /* No window of the transaction that has not expired ends before it. Holds in this epoch, and
      * while the partition's mark is not set back. */
     int64_t first_end;
@@ -139,6 +129,13 @@ weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, 
 /* Deletes a window, memo and index included. */
 weir_status weir__window_remove(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
                                 weir_error *err);
+/*
+ * Deletes the windows (WEIR_CF_DEFAULT) or the values of a prefix with from ≤ first ≤ max, from
+ * and max not below 0. *last [out]: the highest that was deleted; WEIR__MARK_NONE. *first [out]:
+ * none that is left, and stands behind `from`, has a lower one.
+ */
+weir_status weir__window_delete_range(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t from,
+                                      int64_t max, int64_t *last, int64_t *first, weir_error *err);
 /* An iterator over the windows (or values) of a prefix with from ≤ first < to; to INT64_MAX:
  * to the last. Keys of other prefixes may be among them. */
 weir_status weir__window_iter_open(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t from,

@@ -18,7 +18,7 @@ static weir_status load_mark(weir_txn *txn, weir_slice prefix, weir__window_memo
     weir_status status = weir__window_memo_get(txn, prefix, memo, err);
     if (status || (*memo)->value_mark != WEIR__MARK_UNKNOWN)
         return status;
-    (*memo)->is_dirty = true;
+    (*memo)->base.is_dirty = true;
     return weir__window_mark_get(txn, WEIR__CF_VALUE_DELETION_INDEX, prefix, &(*memo)->value_mark,
                                  err);
 }
@@ -27,7 +27,7 @@ static weir_status set_mark(weir_txn *txn, weir_slice prefix, weir__window_memo 
                             weir_error *err)
 {
     memo->value_mark = mark;
-    memo->is_dirty = true;
+    memo->base.is_dirty = true;
     return weir__window_mark_set(txn, WEIR__CF_VALUE_DELETION_INDEX, prefix, mark, err);
 }
 
@@ -54,7 +54,7 @@ static weir_status collect(weir_txn *txn, weir_slice prefix, const int64_t *id, 
         return status;
     if (used < memo->first_value) {
         memo->first_value = used;
-        memo->is_dirty = true;
+        memo->base.is_dirty = true;
     }
     /* A value that comes late must be found by the next deletion. */
     return used < memo->value_mark ? set_mark(txn, prefix, memo, used, err) : WEIR_OK;
@@ -152,39 +152,6 @@ weir_status weir_window_collected(weir_state *state, int64_t from_id, int64_t to
 
 /* --- Deleting --- */
 
-/*
- * Deletes from ≤ id < to. *last [out]: the highest id deleted. *first [out]: no value that is
- * left, and stands behind `from`, has a lower id.
- */
-static weir_status delete_range(weir_txn *txn, weir_slice prefix, int64_t from, int64_t to,
-                                int64_t *last, int64_t *first, weir_error *err)
-{
-    weir_iter *iter;
-    *last = WEIR__MARK_NONE;
-    *first = INT64_MAX;
-    weir_status status =
-        weir__window_iter_open(txn, WEIR__CF_VALUES, prefix, from, INT64_MAX, false, &iter, err);
-    while (!status) {
-        weir_slice key;
-        weir_slice value;
-        uint64_t id;
-        uint64_t number;
-        status = weir_iter_next(iter, &key, &value, err);
-        if (status || !weir__window_first_read(key, prefix, &id))
-            continue;
-        if (id >= (uint64_t)to) {
-            *first = id < INT64_MAX ? (int64_t)id : INT64_MAX;
-            break;
-        }
-        if (!weir__window_pair_read(key, prefix, &id, &number))
-            continue;
-        *last = (int64_t)id;
-        status = weir__txn_put(txn, WEIR__CF_VALUES, key, NULL, err);
-    }
-    weir_iter_close(iter);
-    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
-}
-
 weir_status weir__window_delete_values(weir_txn *txn, weir_slice prefix, const int64_t *from,
                                        int64_t to, weir_error *err)
 {
@@ -198,14 +165,15 @@ weir_status weir__window_delete_values(weir_txn *txn, weir_slice prefix, const i
     begin = begin > 0 ? begin : 0;
     if (begin >= to)
         return WEIR_OK;
-    status = delete_range(txn, prefix, begin, to, &last, &first, err);
+    status =
+        weir__window_delete_range(txn, WEIR__CF_VALUES, prefix, begin, to - 1, &last, &first, err);
     if (status)
         return status;
     if (!from)
         memo->first_value = first;
     else if (last != WEIR__MARK_NONE && last < memo->first_value)
         memo->first_value = last;
-    memo->is_dirty = true;
+    memo->base.is_dirty = true;
     return last == WEIR__MARK_NONE ? WEIR_OK : set_mark(txn, prefix, memo, last, err);
 }
 

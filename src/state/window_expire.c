@@ -15,7 +15,7 @@ static weir_status find_expired(weir_txn *txn, weir_slice prefix, const weir__wi
                                 weir_error *err)
 {
     *after = *memo;
-    for (uint32_t i = 0; i < memo->count && memo->spans[i].start <= max_start; i++) {
+    for (uint32_t i = 0; i < memo->base.count && memo->spans[i].start <= max_start; i++) {
         weir_slice key;
         weir_window window = {
             .key = prefix, .start_ms = memo->spans[i].start, .end_ms = memo->spans[i].end};
@@ -92,7 +92,7 @@ weir_status weir_window_expire(weir_state *state, int64_t max_start_ms, uint32_t
     weir_status status = weir__window_check(txn, "weir_window_expire", err);
     if (!status)
         status = weir__window_memo_get(txn, prefix, &memo, err);
-    if (status || max_start_ms < (memo->count > 0 ? memo->spans[0].start : memo->bound))
+    if (status || max_start_ms < (memo->base.count > 0 ? memo->spans[0].start : memo->bound))
         return status;
     weir_windows *list = weir__window_list_new(txn);
     if (!list)
@@ -120,38 +120,6 @@ done:
 
 /* --- Deletion by age --- */
 
-/* *first [out]: no window that is left starts before it. *last [out]: where the last one
- * started that was deleted. */
-static weir_status delete_range(weir_txn *txn, weir_slice prefix, int64_t from, int64_t max_start,
-                                int64_t *first, int64_t *last, weir_error *err)
-{
-    weir_iter *iter;
-    *first = INT64_MAX;
-    *last = WEIR__MARK_NONE;
-    weir_status status =
-        weir__window_iter_open(txn, WEIR_CF_DEFAULT, prefix, from, INT64_MAX, false, &iter, err);
-    while (!status) {
-        weir_slice key;
-        weir_slice value;
-        uint64_t start;
-        uint64_t end;
-        status = weir_iter_next(iter, &key, &value, err);
-        if (status || !weir__window_first_read(key, prefix, &start))
-            continue;
-        if (start > (uint64_t)max_start) {
-            /* Whoever it belongs to. */
-            *first = start < INT64_MAX ? (int64_t)start : INT64_MAX;
-            break;
-        }
-        if (!weir__window_pair_read(key, prefix, &start, &end) || end > INT64_MAX)
-            continue;
-        *last = (int64_t)start;
-        status = weir__window_remove(txn, prefix, (int64_t)start, (int64_t)end, err);
-    }
-    weir_iter_close(iter);
-    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
-}
-
 static weir_status delete_windows(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
                                   int64_t max_start, weir_error *err)
 {
@@ -162,11 +130,12 @@ static weir_status delete_windows(weir_txn *txn, weir_slice prefix, weir__window
     int64_t from = deleted < 0 ? 0 : deleted + (deleted < INT64_MAX);
     if (status || from > max_start)
         return status;
-    status = delete_range(txn, prefix, from, max_start, &first, &last, err);
+    status = weir__window_delete_range(txn, WEIR_CF_DEFAULT, prefix, from, max_start, &last, &first,
+                                       err);
     if (status)
         return status;
     memo->undeleted = first;
-    memo->is_dirty = true;
+    memo->base.is_dirty = true;
     /* A mark of 0 says as much as none, and Quix Streams does not write it. */
     if (last > 0)
         status = weir__window_mark_set(txn, WEIR__CF_DELETION_INDEX, prefix, last, err);

@@ -3,51 +3,11 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stddef.h>
 #include <string.h>
 
 #include "state/window.h"
 
-static weir__window_memo *memo_of(weir__update *update)
-{
-    return (weir__window_memo *)(void *)update->value;
-}
-
 /* --- Finding and making them --- */
-
-static weir__update *find(weir_txn *txn, weir_slice prefix, uint64_t *hash)
-{
-    weir__window_txn *window = txn->window;
-    weir__update *last = window->last;
-    if (last && last->key_size == prefix.size &&
-        (prefix.size == 0 || memcmp(last->key, prefix.data, prefix.size) == 0))
-        return last;
-    *hash = weir__record_hash(WEIR__CF_MEMO, prefix);
-    window->last = weir__update_cache_find(&window->memos, WEIR_CF_DEFAULT, prefix, *hash);
-    return window->last;
-}
-
-/* The memo of the committed state, if the record cache has it. */
-static bool recall(const weir_txn *txn, weir_slice prefix, uint64_t hash, weir__window_memo *memo)
-{
-    weir_slice cached;
-    if (!txn->partition->cache || weir__record_cache_get(txn->partition->cache, WEIR__CF_MEMO,
-                                                         prefix, hash, &cached) != WEIR__CACHE_HIT)
-        return false;
-    memcpy(memo, cached.data, cached.size);
-    return memo->epoch == txn->partition->memo_epoch;
-}
-
-static weir__window_memo *keep(weir_txn *txn, weir_slice prefix, uint64_t hash,
-                               const weir__window_memo *memo)
-{
-    weir__window_txn *window = txn->window;
-    weir_slice value = weir_slice_of(memo, sizeof *memo);
-    if (weir__update_cache_set(&window->memos, WEIR_CF_DEFAULT, prefix, hash, &value))
-        return NULL;
-    window->last = weir__update_cache_find(&window->memos, WEIR_CF_DEFAULT, prefix, hash);
-    return memo_of(window->last);
-}
 
 /*
  * From the marks alone: the windows are searched for when they are needed. A key without
@@ -55,11 +15,14 @@ static weir__window_memo *keep(weir_txn *txn, weir_slice prefix, uint64_t hash,
  */
 static weir_status load(weir_txn *txn, weir_slice prefix, weir__window_memo *memo, weir_error *err)
 {
-    *memo = (weir__window_memo){
-        .epoch = txn->partition->memo_epoch, .value_mark = WEIR__MARK_UNKNOWN, .is_dirty = true};
-    weir_status status =
-        weir__window_mark_get(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, &memo->latest, err);
-    if (!status)
+    *memo = (weir__window_memo){.base = {.epoch = txn->partition->memo_epoch, .is_dirty = true},
+                                .value_mark = WEIR__MARK_UNKNOWN};
+    memo->latest = memo->expired = WEIR__MARK_NONE;
+    bool is_new = weir__memo_is_new(txn->partition, &txn->window->memos, prefix);
+    weir_status status = WEIR_OK;
+    if (!is_new)
+        status = weir__window_mark_get(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, &memo->latest, err);
+    if (!is_new && !status)
         status = weir__window_mark_get(txn, WEIR__CF_EXPIRATION_INDEX, prefix, &memo->expired, err);
     if (memo->latest == WEIR__MARK_NONE)
         memo->bound = memo->undeleted = INT64_MAX;
@@ -71,41 +34,27 @@ static weir_status load(weir_txn *txn, weir_slice prefix, weir__window_memo *mem
 weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window_memo **memo,
                                   weir_error *err)
 {
-    uint64_t hash = 0;
-    weir__window_memo made = {0};
-    weir__update *update = find(txn, prefix, &hash);
-    *memo = NULL;
-    if (update && memo_of(update)->epoch == txn->partition->memo_epoch) {
-        *memo = memo_of(update);
+    weir__window_memo made;
+    *memo = weir__window_memo_peek(txn, prefix);
+    if (*memo)
         return WEIR_OK;
-    }
-    hash = weir__record_hash(WEIR__CF_MEMO, prefix);
-    if (update || !recall(txn, prefix, hash, &made)) {
-        weir_status status = load(txn, prefix, &made, err);
-        if (status)
-            return status;
-    }
-    *memo = keep(txn, prefix, hash, &made);
+    weir_status status = load(txn, prefix, &made, err);
+    if (status)
+        return status;
+    *memo = (weir__window_memo *)(void *)weir__memo_keep(&txn->window->memos, prefix, &made.base);
     return *memo ? WEIR_OK : weir__window_no_memory(txn, err);
 }
 
 weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix)
 {
-    uint64_t hash = 0;
-    weir__window_memo made = {0};
-    weir__update *update = find(txn, prefix, &hash);
-    if (update)
-        return memo_of(update)->epoch == txn->partition->memo_epoch ? memo_of(update) : NULL;
-    hash = weir__record_hash(WEIR__CF_MEMO, prefix);
-    return recall(txn, prefix, hash, &made) ? keep(txn, prefix, hash, &made) : NULL;
+    weir__memo *memo = weir__memo_peek(txn->partition, &txn->window->memos, prefix);
+    return (weir__window_memo *)(void *)memo;
 }
 
 weir_status weir__window_memo_forget(weir_txn *txn, weir_slice prefix, weir_error *err)
 {
-    weir__window_memo nothing = {.is_dirty = true}; /* no partition has the epoch 0 */
-    if (!keep(txn, prefix, weir__record_hash(WEIR__CF_MEMO, prefix), &nothing))
-        return weir__window_no_memory(txn, err);
-    return WEIR_OK;
+    return weir__memo_forget(&txn->window->memos, prefix) ? weir__window_no_memory(txn, err)
+                                                          : WEIR_OK;
 }
 
 /* --- What they say --- */
@@ -123,9 +72,9 @@ static void limit(weir__window_memo *memo, int64_t bound)
     if (bound >= memo->bound)
         return;
     memo->bound = bound;
-    while (memo->count > 0 && memo->spans[memo->count - 1].start >= bound)
-        memo->count--;
-    memo->is_dirty = true;
+    while (memo->base.count > 0 && memo->spans[memo->base.count - 1].start >= bound)
+        memo->base.count--;
+    memo->base.is_dirty = true;
 }
 
 bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end)
@@ -133,7 +82,7 @@ bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64
     weir__window_span asked = {.start = start, .end = end};
     if (memo->latest == WEIR__MARK_NONE || start <= memo->expired || start >= memo->bound)
         return false;
-    for (uint32_t i = 0; i < memo->count; i++) {
+    for (uint32_t i = 0; i < memo->base.count; i++) {
         if (compare(&memo->spans[i], &asked) == 0)
             return false;
     }
@@ -145,36 +94,36 @@ void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end)
     weir__window_span added = {.start = start, .end = end};
     if (start < memo->undeleted) {
         memo->undeleted = start;
-        memo->is_dirty = true;
+        memo->base.is_dirty = true;
     }
     if (start <= memo->expired || start >= memo->bound)
         return;
-    uint32_t at = memo->count;
+    uint32_t at = memo->base.count;
     while (at > 0 && compare(&memo->spans[at - 1], &added) > 0)
         at--;
     if (at > 0 && compare(&memo->spans[at - 1], &added) == 0)
         return;
-    if (memo->count == WEIR__MEMO_SPANS) {
+    if (memo->base.count == WEIR__MEMO_SPANS) {
         /* The last one has to go, and with it all that start with it. */
-        limit(memo, at == memo->count ? start : memo->spans[memo->count - 1].start);
+        limit(memo, at == memo->base.count ? start : memo->spans[memo->base.count - 1].start);
         if (start >= memo->bound)
             return;
     }
-    memmove(&memo->spans[at + 1], &memo->spans[at], (memo->count - at) * sizeof added);
+    memmove(&memo->spans[at + 1], &memo->spans[at], (memo->base.count - at) * sizeof added);
     memo->spans[at] = added;
-    memo->count++;
-    memo->is_dirty = true;
+    memo->base.count++;
+    memo->base.is_dirty = true;
 }
 
 void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t end)
 {
     weir__window_span removed = {.start = start, .end = end};
-    for (uint32_t i = 0; i < memo->count; i++) {
+    for (uint32_t i = 0; i < memo->base.count; i++) {
         if (compare(&memo->spans[i], &removed) != 0)
             continue;
-        memo->count--;
-        memmove(&memo->spans[i], &memo->spans[i + 1], (memo->count - i) * sizeof removed);
-        memo->is_dirty = true;
+        memo->base.count--;
+        memmove(&memo->spans[i], &memo->spans[i + 1], (memo->base.count - i) * sizeof removed);
+        memo->base.is_dirty = true;
         return;
     }
 }
@@ -182,19 +131,19 @@ void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t en
 void weir__window_memo_expire(weir__window_memo *memo, int64_t mark)
 {
     uint32_t gone = 0;
-    memo->is_dirty = true;
+    memo->base.is_dirty = true;
     if (mark < memo->expired) {
         /* What is between the new mark and the old one was not kept. */
-        memo->count = 0;
+        memo->base.count = 0;
         memo->bound = mark < 0 ? 0 : mark + 1;
     }
     memo->expired = mark;
     if (memo->bound <= mark)
         memo->bound = mark < INT64_MAX ? mark + 1 : INT64_MAX;
-    while (gone < memo->count && memo->spans[gone].start <= mark)
+    while (gone < memo->base.count && memo->spans[gone].start <= mark)
         gone++;
-    memo->count -= gone;
-    memmove(memo->spans, memo->spans + gone, memo->count * sizeof *memo->spans);
+    memo->base.count -= gone;
+    memmove(memo->spans, memo->spans + gone, memo->base.count * sizeof *memo->spans);
 }
 
 /* --- Searching --- */
@@ -237,9 +186,9 @@ weir_status weir__window_memo_scan(weir_txn *txn, weir_slice prefix, weir__windo
                                                 INT64_MAX, false, &iter, err);
     if (status)
         return status;
-    found.count = 0;
+    found.base.count = 0;
     found.bound = INT64_MAX;
-    found.is_dirty = true;
+    found.base.is_dirty = true;
     while (!status && !is_done) {
         weir_slice key;
         weir_slice value;
@@ -282,11 +231,11 @@ weir_status weir__window_memo_first(weir_txn *txn, weir_slice prefix, weir__wind
     *first = INT64_MAX;
     if (!memo)
         return search_first(txn, prefix, 0, end, first, err);
-    if (memo->count == 0 && memo->bound < INT64_MAX)
+    if (memo->base.count == 0 && memo->bound < INT64_MAX)
         status = weir__window_memo_scan(txn, prefix, memo, memo->bound - 1, NULL, err);
     if (status)
         return status;
-    for (uint32_t i = 0; i < memo->count && *first == INT64_MAX; i++) {
+    for (uint32_t i = 0; i < memo->base.count && *first == INT64_MAX; i++) {
         if (memo->spans[i].end > end)
             *first = memo->spans[i].start;
     }

@@ -106,6 +106,9 @@ static void test_defaults_are_those_of_quix_streams(void **state)
     fixture *self = *state;
     open_ok(&self->database, self->first, NULL);
     assert_lines(self->first, lines);
+    char *text = read_options_file(self->first);
+    assert_non_null(strstr(text, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix"));
+    free(text);
     weir_option_value values[RDB_MAX_OPTIONS];
     const weir_option_spec *specs = weir__backend_rocksdb()->options;
     assert_int_equal(weir__option_parse("rocksdb", specs, NULL, values, NULL), WEIR_OK);

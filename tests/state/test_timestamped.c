@@ -157,6 +157,41 @@ static void test_a_long_history_is_searched_where_it_is_not_remembered(void **st
     weir_txn_free(txn);
 }
 
+static void assert_changed_history(weir_txn *txn)
+{
+    assert_latest(txn, 205, "late", 203);
+    assert_latest(txn, 202, "19", 190);
+    assert_latest(txn, 150, "15", 150);
+    assert_latest(txn, 2000, "new", 1000);
+}
+
+static void test_a_search_meets_what_the_transaction_has_changed(void **state)
+{
+    harness *h = with(state, 1000000, false);
+    weir_error err;
+    char text[16];
+    weir_txn *txn = harness_begin(h);
+    for (int i = 1; i < 60; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        set(txn, i * 10, text);
+    }
+    harness_commit(h, txn, 0);
+    txn = harness_begin(h);
+    assert_latest(txn, 205, "20", 200);
+    assert_latest(txn, 9, NULL, 0);
+    set(txn, 1000, "new");
+    assert_latest(txn, 205, "20", 200);
+    set(txn, 203, "late");
+    assert_latest(txn, 202, "20", 200);
+    assert_ok(weir_timestamped_delete_interval(weir_txn_state(txn, S("k")), 195, 201, NULL, &err),
+              err);
+    assert_changed_history(txn);
+    harness_commit(h, txn, 1);
+    txn = harness_begin(h);
+    assert_changed_history(txn);
+    weir_txn_free(txn);
+}
+
 static void test_of_one_timestamp_the_last_value_counts(void **state)
 {
     harness *h = with(state, 1000000, false);
@@ -572,6 +607,7 @@ int main(void)
     const matrix_test tests[] = {
         MATRIX_TEST(test_the_latest_value_as_of_a_time_is_found),
         MATRIX_TEST(test_a_long_history_is_searched_where_it_is_not_remembered),
+        MATRIX_TEST(test_a_search_meets_what_the_transaction_has_changed),
         MATRIX_TEST(test_of_one_timestamp_the_last_value_counts),
         MATRIX_TEST(test_a_value_that_was_read_can_be_set),
         MATRIX_TEST(test_the_retention_of_a_key_holds_across_transactions),

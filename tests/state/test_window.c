@@ -14,33 +14,10 @@
 
 #define S weir_slice_str
 
-static weir_txn *begin(harness *h)
-{
-    if (weir_partition_kind(h->partition) != WEIR_STORE_WINDOWED)
-        window_open(h);
-    return harness_begin(h);
-}
-
-/* Commits, and begins anew on what is committed. */
-static weir_txn *commit(harness *h, weir_txn *txn)
-{
-    harness_commit(h, txn, 1);
-    return harness_begin(h);
-}
-
-/* The same, with everything read from the backend. */
-static weir_txn *reopen(harness *h, weir_txn *txn)
-{
-    harness_commit(h, txn, 1);
-    harness_reopen(h);
-    harness_recover(h, WEIR_OFFSET_NONE);
-    return harness_begin(h);
-}
-
 static void test_a_window_is_found_by_its_start_and_end(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 0, 10, "a", 5);
     window_update(txn, "k", 0, 20, "b", 5);
     window_update(txn, "k", 10, 20, "c", 15);
@@ -51,12 +28,12 @@ static void test_a_window_is_found_by_its_start_and_end(void **state)
         assert_string_equal(window_get(txn, "k", 10, 20), "c");
         assert_string_equal(window_get(txn, "other", 0, 10), "d");
         assert_string_equal(window_get(txn, "k", 10, 21), "");
-        txn = i == 0 ? commit(h, txn) : reopen(h, txn);
+        txn = i == 0 ? window_commit(h, txn) : window_reopen(h, txn);
     }
     window_update(txn, "k", 0, 10, "A", 5);
     window_delete(txn, "k", 0, 20);
     window_delete(txn, "k", 500, 600);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_range(txn, "k", -1, INT64_MAX, false), "0-10=A 10-20=c");
     weir_txn_free(txn);
 }
@@ -64,11 +41,11 @@ static void test_a_window_is_found_by_its_start_and_end(void **state)
 static void test_a_range_takes_starts_after_from_and_up_to_to(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 0, 10, "a", 5);
     window_update(txn, "k", 10, 20, "b", 15);
     window_update(txn, "k", 20, 30, "c", 25);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     window_update(txn, "k", 10, 15, "d", 15); /* not committed, among what is */
     window_update(txn, "k", 30, 40, "e", 35);
     window_delete(txn, "k", 20, 30);
@@ -94,7 +71,7 @@ static void test_changes_while_a_range_is_walked_neither_show_nor_do_harm(void *
     weir_error err;
     weir_windows *windows;
     weir_window window;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (int64_t start = 0; start < 50; start += 10)
         window_update(txn, "k", start, start + 10, "v", start);
     assert_ok(weir_window_range(window_state(txn, S("k")), -1, INT64_MAX, false, &windows, &err),
@@ -117,20 +94,20 @@ static void test_changes_while_a_range_is_walked_neither_show_nor_do_harm(void *
 static void test_the_latest_timestamp_of_a_key_only_rises(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     assert_int_equal(window_latest(txn, "k"), -1);
     window_update(txn, "k", 0, 10, "a", 7);
     assert_int_equal(window_latest(txn, "k"), 7);
     window_update(txn, "k", 0, 10, "a", 3);
     assert_int_equal(window_latest(txn, "k"), 7);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_int_equal(window_latest(txn, "k"), 7);
     window_update(txn, "k", 0, 10, "a", 9);
     weir_txn_free(txn);
     txn = harness_begin(h);
     assert_int_equal(window_latest(txn, "k"), 7);
     window_update(txn, "k", 0, 10, "a", 0);
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     assert_int_equal(window_latest(txn, "k"), 7);
     assert_int_equal(window_latest(txn, "other"), -1);
     window_update(txn, "zero", 0, 10, "a", 0);
@@ -143,12 +120,12 @@ static void test_the_timestamp_of_a_partition_is_that_of_the_empty_key(void **st
     harness *h = *state;
     weir_error err;
     int64_t latest;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     assert_ok(weir_window_advance_timestamp(window_state(txn, S("")), 40, &latest, &err), err);
     assert_int_equal(latest, 40);
     assert_ok(weir_window_advance_timestamp(window_state(txn, S("")), 30, &latest, &err), err);
     assert_int_equal(latest, 40);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_int_equal(window_latest(txn, ""), 40);
     char *dump = harness_dump(h);
     assert_string_equal(dump, "__latest-timestamps__/__latest_timestamp__=40\n");
@@ -156,12 +133,52 @@ static void test_the_timestamp_of_a_partition_is_that_of_the_empty_key(void **st
     weir_txn_free(txn);
 }
 
+static void test_a_timestamp_that_is_not_later_goes_to_the_changelog_alone(void **state)
+{
+    harness *h = *state;
+    weir_partition_stats before;
+    weir_partition_stats after;
+    weir_txn *txn = window_begin(h);
+    window_update(txn, "k", 0, 10, "a", 5);
+    txn = window_commit(h, txn);
+    int64_t appended = h->knobs.calls[TEST_CHANGELOG_APPEND];
+    weir_partition_get_stats(h->partition, &before);
+    window_update(txn, "k", 0, 10, "b", 3);
+    txn = window_commit(h, txn);
+    weir_partition_get_stats(h->partition, &after);
+    assert_int_equal(h->knobs.calls[TEST_CHANGELOG_APPEND] - appended, 2);
+    assert_int_equal(after.written - before.written, 1);
+    txn = window_reopen(h, txn);
+    assert_int_equal(window_latest(txn, "k"), 5);
+    weir_txn_free(txn);
+}
+
+static void test_transactions_that_overlap_store_what_they_append(void **state)
+{
+    harness *h = *state;
+    weir_txn *txn = window_begin(h);
+    window_update(txn, "k", 0, 10, "a", 100);
+    harness_commit(h, txn, 1);
+    weir_txn *first = harness_begin(h);
+    weir_txn *second = harness_begin(h);
+    window_update(first, "k", 0, 10, "b", 50);
+    window_update(second, "k", 0, 10, "c", 200);
+    harness_commit(h, second, 2);
+    harness_commit(h, first, 3);
+    char *stored = harness_dump(h);
+    harness_rebuild(h);
+    char *rebuilt = harness_dump(h);
+    assert_string_equal(stored, rebuilt);
+    free(stored);
+    free(rebuilt);
+}
+
 static void test_a_mark_of_expiry_can_be_read_and_set(void **state)
 {
     harness *h = *state;
     weir_error err;
     int64_t mark;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     weir_state *view = window_state(txn, S("k"));
     assert_int_equal(weir_window_expired_until(view, &mark, &err), WEIR_NOT_FOUND);
     assert_int_equal(mark, 0);
@@ -170,7 +187,7 @@ static void test_a_mark_of_expiry_can_be_read_and_set(void **state)
     view = window_state(txn, S("k"));
     assert_ok(weir_window_set_expired_until(view, 70, &err), err);
     assert_string_equal(window_expire(txn, "k", 80, WEIR_EXPIRE_KEEP), "80-90=v");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     view = window_state(txn, S("k"));
     assert_ok(weir_window_expired_until(view, &mark, &err), err);
     assert_int_equal(mark, 80);
@@ -257,13 +274,13 @@ static void test_a_scan_of_a_key_never_sees_the_windows_of_another(void **state)
     harness *h = *state;
     weir_error err;
     weir_windows *windows;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     for (size_t round = 0; round < 2; round++) {
         for (size_t i = 0; i < ODD_KEYS; i++)
             for (int64_t start = 0; start < 4; start++)
                 update_odd(txn, i, start);
         if (round == 0)
-            txn = reopen(h, txn);
+            txn = window_reopen(h, txn);
     }
     for (size_t i = 0; i < ODD_KEYS; i++) {
         assert_ok(weir_window_range(window_state(txn, odd_keys[i]), -1, INT64_MAX, i % 2 == 0,
@@ -276,7 +293,7 @@ static void test_a_scan_of_a_key_never_sees_the_windows_of_another(void **state)
         assert_int_equal(count_odd(windows, i), 2);
         assert_ok(weir_window_delete_until(window_state(txn, odd_keys[i]), 2, false, &err), err);
     }
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     for (size_t i = 0; i < ODD_KEYS; i++) {
         assert_ok(
             weir_window_range(window_state(txn, odd_keys[i]), -1, INT64_MAX, false, &windows, &err),
@@ -290,16 +307,16 @@ static void test_a_scan_of_a_key_never_sees_the_windows_of_another(void **state)
 static void test_windows_of_the_empty_key_are_found_and_expire(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "", 0, 10, "a", 5);
     window_update(txn, "", 10, 20, "b", 15);
     window_update(txn, "x", 0, 10, "c", 5);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_range(txn, "", -1, INT64_MAX, false), "0-10=a 10-20=b");
     assert_string_equal(window_expire(txn, "", 0, 0), "0-10=a");
     window_collect(txn, "", 12, "v");
     assert_string_equal(window_collected(txn, "", 0, 20), "v");
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     assert_string_equal(window_expire(txn, "", 10, WEIR_EXPIRE_COLLECT), "10-20=b[v]");
     assert_string_equal(window_range(txn, "", -1, INT64_MAX, false), "");
     assert_string_equal(window_range(txn, "x", -1, INT64_MAX, false), "0-10=c");
@@ -328,7 +345,7 @@ static void test_negative_times_are_refused_by_name_and_value(void **state)
     harness *h = *state;
     weir_error err;
     weir_slice value;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     weir_status status = weir_window_update(window_state(txn, S("k")), 0, 10, S("v"), -1, &err);
     assert_refused(h, txn, status, WEIR_INVALID, &err,
                    "weir_window_update: timestamp_ms is -1, and must not be below 0");
@@ -359,7 +376,7 @@ static void test_an_end_that_does_not_come_after_the_start_is_refused(void **sta
     harness *h = *state;
     weir_error err;
     weir_slice value;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     weir_status status = weir_window_update(window_state(txn, S("k")), 10, 10, S("v"), 1, &err);
     assert_refused(h, txn, status, WEIR_INVALID, &err,
                    "weir_window_update: end_ms is 10, and must come after start_ms, 10");
@@ -381,14 +398,14 @@ static void test_keys_at_the_limit_of_length_work_and_beyond_it_are_refused(void
     harness *h = *state;
     weir_error err;
     char *long_key = malloc(WEIR_KEY_MAX_SIZE + 1);
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     assert_non_null(long_key);
     memset(long_key, 'k', WEIR_KEY_MAX_SIZE + 1);
     bool is_lmdb = strstr(h->backend, "lmdb") != NULL; /* has a lower limit of its own */
     size_t most = is_lmdb ? 400 : WEIR_KEY_MAX_SIZE - 40;
     weir_slice key = weir_slice_of(long_key, most);
     assert_ok(weir_window_update(window_state(txn, key), 0, 10, S("v"), 1, &err), err);
-    txn = reopen(h, txn);
+    txn = window_reopen(h, txn);
     weir_slice value;
     assert_ok(weir_window_get(window_state(txn, key), 0, 10, &value, &err), err);
     weir_txn_free(txn);
@@ -422,7 +439,7 @@ static void test_a_stored_mark_that_is_no_time_is_corrupted(void **state)
     harness *h = *state;
     weir_error err;
     weir_cf cf;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     int64_t latest;
     assert_ok(weir_partition_cf(h->partition, "__latest-timestamps__", &cf, &err), err);
     assert_ok(weir_txn_set(txn, cf, S("k"), S("__latest_timestamp__"), S("noon"), &err), err);
@@ -436,10 +453,10 @@ static void test_a_stored_mark_that_is_no_time_is_corrupted(void **state)
 static void test_a_failed_transaction_leaves_nothing_of_its_windows(void **state)
 {
     harness *h = *state;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     window_update(txn, "k", 0, 10, "a", 5);
     window_update(txn, "k", 10, 20, "b", 15);
-    txn = commit(h, txn);
+    txn = window_commit(h, txn);
     window_update(txn, "k", 0, 10, "A", 25);
     window_update(txn, "k", 20, 30, "C", 25);
     assert_string_equal(window_expire(txn, "k", 10, 0), "0-10=A 10-20=b");
@@ -457,7 +474,7 @@ static void test_plain_changes_to_a_windowed_store_are_seen_by_its_functions(voi
     harness *h = *state;
     weir_error err;
     weir_cf marks;
-    weir_txn *txn = begin(h);
+    weir_txn *txn = window_begin(h);
     assert_ok(weir_partition_cf(h->partition, "__expiration-index__", &marks, &err), err);
     weir_state *view = window_state(txn, S("k"));
     assert_ok(weir_state_set_int(view, "mine", 7, &err), err);
@@ -484,6 +501,8 @@ int main(void)
         MATRIX_TEST(test_changes_while_a_range_is_walked_neither_show_nor_do_harm),
         MATRIX_TEST(test_the_latest_timestamp_of_a_key_only_rises),
         MATRIX_TEST(test_the_timestamp_of_a_partition_is_that_of_the_empty_key),
+        MATRIX_TEST(test_a_timestamp_that_is_not_later_goes_to_the_changelog_alone),
+        MATRIX_TEST(test_transactions_that_overlap_store_what_they_append),
         MATRIX_TEST(test_a_mark_of_expiry_can_be_read_and_set),
         MATRIX_TEST(test_the_mark_of_quix_streams_without_open_sessions_is_beyond_all_times),
         MATRIX_TEST(test_a_scan_of_a_key_never_sees_the_windows_of_another),

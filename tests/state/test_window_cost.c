@@ -53,11 +53,12 @@ static void open_traced(harness *h, size_t cache_bytes)
     window_open(h);
 }
 
-/* Windows of as many keys, in the state only, as another program may have left them: window
- * number i ends at i + 1. */
+/* Windows of as many keys, in the state only, as another program may have left them before it was
+ * opened: window number i ends at i + 1. */
 static void leave_windows(const harness *h, size_t count)
 {
-    const weir_partition *p = h->partition;
+    weir_partition *p = h->partition;
+    p->began_empty = false;
     weir__arena arena;
     weir_error err;
     weir__arena_init(&arena);

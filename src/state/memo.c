@@ -1,0 +1,121 @@
+/*
+ * See memo.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "state/memo.h"
+
+#include <string.h>
+
+void weir__memos_init(weir__memos *memos, size_t size, size_t items_at, size_t item_size)
+{
+    *memos = (weir__memos){.size = size, .items_at = items_at, .item_size = item_size};
+    weir__update_cache_init(&memos->all);
+}
+
+void weir__memos_release(weir__memos *memos)
+{
+    weir__update_cache_release(&memos->all);
+}
+
+void weir__memos_reset(weir__memos *memos)
+{
+    weir__update_cache_reset(&memos->all);
+    memos->last = NULL;
+}
+
+/* Without the room for more items. */
+static size_t used_size(const weir__memos *memos, const weir__memo *memo)
+{
+    return memos->items_at + memo->count * memos->item_size;
+}
+
+void weir__memos_flushed(weir_partition *partition, weir__memos *memos)
+{
+    weir__record_cache *cache = partition->cache;
+    for (size_t i = 0; cache && i < memos->all.count; i++) {
+        const weir__update *update = memos->all.updates[i];
+        weir__memo *memo = weir__memo_of(update);
+        weir__update_cache_prefetch(&memos->all, i, cache);
+        if (!memo->is_dirty)
+            continue;
+        memo->is_dirty = memo->is_set = memo->is_changed = false;
+        memo->mark = NULL;
+        weir_slice value = weir_slice_of(memo, used_size(memos, memo));
+        weir__record_cache_put(cache, WEIR__CF_MEMO, weir_slice_of(update->key, update->key_size),
+                               update->hash, &value);
+    }
+    /* Another transaction has changed, or found out, things that don't go together with this. */
+    if (partition->open_txns > 1)
+        partition->memo_epoch++;
+}
+
+/* --- One memo --- */
+
+static bool is_last(const weir__memos *memos, weir_slice key)
+{
+    const weir__update *last = memos->last;
+    return last && last->key_size == key.size &&
+           (key.size == 0 || memcmp(last->key, key.data, key.size) == 0);
+}
+
+/* The memo of the committed state, if the record cache has it and it is worth something. */
+static weir__update *recall(const weir_partition *partition, weir__memos *memos, weir_slice key,
+                            uint64_t hash)
+{
+    weir_slice cached;
+    weir__memo memo;
+    if (!partition->cache || weir__record_cache_get(partition->cache, WEIR__CF_MEMO, key, hash,
+                                                    &cached) != WEIR__CACHE_HIT)
+        return NULL;
+    memcpy(&memo, cached.data, sizeof memo);
+    if (memo.epoch != partition->memo_epoch)
+        return NULL;
+    return weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash, cached, memos->size);
+}
+
+weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos, weir_slice key)
+{
+    if (!is_last(memos, key)) {
+        uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
+        if (partition->cache)
+            weir__record_cache_prefetch(partition->cache, hash);
+        memos->last = weir__update_cache_find(&memos->all, WEIR_CF_DEFAULT, key, hash);
+        if (!memos->last)
+            memos->last = recall(partition, memos, key, hash);
+    }
+    if (!memos->last || weir__memo_of(memos->last)->epoch != partition->memo_epoch)
+        return NULL;
+    return weir__memo_of(memos->last);
+}
+
+bool weir__memo_is_new(const weir_partition *partition, const weir__memos *memos, weir_slice key)
+{
+    weir_slice cached;
+    return !memos->last && partition->cache && weir__partition_is_cached(partition) &&
+           weir__record_cache_get(partition->cache, WEIR__CF_MEMO, key,
+                                  weir__record_hash(WEIR__CF_MEMO, key),
+                                  &cached) == WEIR__CACHE_MISS;
+}
+
+static weir__memo *replace(weir__memos *memos, weir_slice key, weir__memo *memo, size_t size)
+{
+    uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
+    const weir__update *old = weir__update_cache_find(&memos->all, WEIR_CF_DEFAULT, key, hash);
+    memo->is_set = old && weir__memo_of(old)->is_set;
+    memo->is_changed |= old && weir__memo_of(old)->is_changed;
+    memos->last = weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash,
+                                         weir_slice_of(memo, size), memos->size);
+    return memos->last ? weir__memo_of(memos->last) : NULL;
+}
+
+weir__memo *weir__memo_keep(weir__memos *memos, weir_slice key, weir__memo *made)
+{
+    return replace(memos, key, made, used_size(memos, made));
+}
+
+weir_status weir__memo_forget(weir__memos *memos, weir_slice key)
+{
+    weir__memo nothing = {.is_dirty = true, .is_changed = true}; /* no partition has the epoch 0 */
+    return replace(memos, key, &nothing, sizeof nothing) ? WEIR_OK : WEIR_NO_MEMORY;
+}
