@@ -281,27 +281,45 @@ const state_family *state_store_family(const state_store *store, const char *nam
     return NULL;
 }
 
+/* What is noted under a key of the metadata, as far as it fits, with a NUL; nothing: "". */
+static weir_status read_note(const state_store *store, const state_family *metadata,
+                             const char *key, char note[16], weir_error *err)
+{
+    weir_backend_value value;
+    memset(note, 0, 16);
+    weir_status status =
+        store->backend->get(store->db, metadata->cf, NULL, weir_slice_str(key), &value, err);
+    if (status != WEIR_OK)
+        return status == WEIR_NOT_FOUND ? WEIR_OK : status;
+    if (value.size < 16)
+        memcpy(note, value.data, value.size);
+    store->backend->value_release(store->db, &value);
+    return WEIR_OK;
+}
+
+/* As it is noted; else by the families that only one kind has. */
 static weir_status find_kind(state_store *store, weir_error *err)
 {
     const state_family *metadata = state_store_family(store, STATE_METADATA);
-    store->kind = STATE_KIND_PLAIN;
+    char noted[16] = "";
+    char ttl[16] = "";
+    weir_status status = WEIR_OK;
+    if (metadata != NULL)
+        status = read_note(store, metadata, "__weir_store_kind__", noted, err);
+    if (status == WEIR_OK && metadata != NULL)
+        status = read_note(store, metadata, "__ttl_enabled__", ttl, err);
     /* Quix Streams makes a family when it first writes to it: no window may have expired yet. */
-    if (state_store_family(store, "__expiration-index__") != NULL ||
-        state_store_family(store, "__latest-timestamps__") != NULL)
+    const bool is_plain = strcmp(noted, "plain") == 0;
+    if (strcmp(noted, "windowed") == 0 ||
+        (!is_plain && (state_store_family(store, "__expiration-index__") != NULL ||
+                       state_store_family(store, "__latest-timestamps__") != NULL)))
         store->kind = STATE_KIND_WINDOWED;
-    else if (state_store_family(store, "__min-eligible-timestamps__") != NULL)
+    else if (strcmp(noted, "timestamped") == 0 ||
+             (!is_plain && state_store_family(store, "__min-eligible-timestamps__") != NULL))
         store->kind = STATE_KIND_TIMESTAMPED;
-    if (store->kind != STATE_KIND_PLAIN || metadata == NULL)
-        return WEIR_OK;
-    weir_backend_value value;
-    weir_status status = store->backend->get(store->db, metadata->cf, NULL,
-                                             weir_slice_str("__ttl_enabled__"), &value, err);
-    if (status != WEIR_OK)
-        return status == WEIR_NOT_FOUND ? WEIR_OK : status;
-    if (value.size == 1 && *(const uint8_t *)value.data == 1)
-        store->kind = STATE_KIND_TTL;
-    store->backend->value_release(store->db, &value);
-    return WEIR_OK;
+    else
+        store->kind = ttl[0] == 1 ? STATE_KIND_TTL : STATE_KIND_PLAIN;
+    return status;
 }
 
 weir_status state_store_open(const state_open_args *args, state_store *store, weir_error *err)

@@ -240,7 +240,8 @@ WEIR_API weir_status weir_state_manager_register_timestamped_store(weir_state_ma
 /*
  * Opens partition number `partition` of every store of the stream: creates the
  * folder, takes the lock, checks who wrote it. After an error nothing of it is
- * open. Codes: LOCKED, CORRUPTED, WRONG_BACKEND, PERMISSION, NO_SPACE, IO, ABORTED.
+ * open. Codes: LOCKED, CORRUPTED, WRONG_BACKEND, PERMISSION, NO_SPACE, IO, ABORTED; INVALID:
+ * the state there is that of another kind of store; VERSION: a newer Weir wrote it.
  */
 WEIR_API weir_status weir_state_manager_assign(weir_state_manager *manager, const char *stream_id,
                                                int32_t partition, weir_error *err);

@@ -61,6 +61,15 @@ bool weir__kind_is_uncached(const weir__kind *kind, weir_cf cf)
     return *uncached != 0;
 }
 
+const weir__kind *weir__kind_find(weir_slice name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (weir_slice_equal(name, weir_slice_str(kinds[i].name)))
+            return &kinds[i];
+    }
+    return NULL;
+}
+
 static weir_status read_ttl_options(const weir_store_config *config, weir__kind_options *options,
                                     weir_error *err)
 {

@@ -25,7 +25,7 @@ enum {
 enum { WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS = 1, WEIR__CF_TIMESTAMPED_COUNTER };
 
 typedef struct weir__kind {
-    const char *name;       /* "windowed" */
+    const char *name;       /* "windowed"; stored with the state */
     const char *const *cfs; /* numbered from 1; ends with NULL */
     weir_cf counter_cf;     /* of the global counter; 0: the kind has none */
     const char *counter_key;
@@ -38,6 +38,8 @@ bool weir__kind_is_uncached(const weir__kind *kind, weir_cf cf);
 
 /* "windowed", for messages. */
 const char *weir__kind_name(weir_store_kind kind);
+/* The kind of that name; NULL: there is none. */
+const weir__kind *weir__kind_find(weir_slice name);
 
 /* What a store is, as its configuration says; what its kind does not have is 0. */
 typedef struct weir__kind_options {

@@ -18,9 +18,10 @@
 #define KEY_CHANGELOG_OFFSET  "__changelog_offset__"
 #define KEY_PROCESSED_OFFSETS "__weir_processed_offsets__"
 #define KEY_WINDOW_ENDS       "__weir_window_ends__"
+#define KEY_STORE_KIND        "__weir_store_kind__"
 #define KEY_INCOMPLETE        "__weir_incomplete__" /* of weir state load and migrate */
 #define CF_NAME_MAX           255u
-#define META_OPS              3u /* what weir__partition_write adds to a batch */
+#define META_OPS              4u /* what weir__partition_write adds to a batch */
 #define OPS_KEPT              ((size_t)4096)
 
 /* --- Errors --- */
@@ -119,6 +120,39 @@ static weir_status refuse_incomplete(weir_partition *partition, weir_slice value
                                  "copies it (weir state migrate or load) again, or remove it");
 }
 
+/* What is stored is that of another kind of store than the one registered. */
+static weir_status refuse_kind(const weir_partition *partition, const char *stored, weir_error *err)
+{
+    const char *name = partition->kind.kind->name;
+    return weir__partition_error(partition, WEIR_INVALID, err,
+                                 "the state there is that of a %s store, and %s is registered as a "
+                                 "%s store: register it as a %s store, or give the %s store a name "
+                                 "of its own",
+                                 stored, partition->store, name, stored, name);
+}
+
+static weir_status parse_kind(weir_partition *partition, weir_slice value, weir_error *err)
+{
+    const weir__kind *stored = weir__kind_find(value);
+    partition->is_kind_stored = true;
+    if (stored == partition->kind.kind)
+        return WEIR_OK;
+    if (stored)
+        return refuse_kind(partition, stored->name, err);
+    return weir__partition_error(partition, WEIR_VERSION, err,
+                                 "the state there is that of a store of kind \"%.*s\", which Weir "
+                                 "%s does not know: open it with the newer Weir that wrote it",
+                                 (int)(value.size < 64 ? value.size : 64), (const char *)value.data,
+                                 weir_version());
+}
+
+/* Quix Streams notes no kind, but only its plain stores have TTL. */
+static weir_status refuse_ttl(weir_partition *partition, weir_slice value, weir_error *err)
+{
+    (void)value;
+    return refuse_kind(partition, "plain", err);
+}
+
 static weir_status load(weir_partition *partition, const char *key,
                         weir_status (*parse)(weir_partition *, weir_slice, weir_error *),
                         weir_error *err)
@@ -131,8 +165,8 @@ static weir_status load(weir_partition *partition, const char *key,
     if (status == WEIR_NOT_FOUND)
         return WEIR_OK;
     if (status)
-        return weir__database_error(partition->database, status, "reading the stored offsets",
-                                    &inner, err);
+        return weir__database_error(partition->database, status, "reading the metadata", &inner,
+                                    err);
     status = parse(partition, weir_slice_of(value.data, value.size), err);
     partition->backend->value_release(partition->db, &value);
     return status;
@@ -248,18 +282,29 @@ static weir_status add_cf(weir_partition *partition, const char *name, weir_erro
     return WEIR_OK;
 }
 
+/* Before the families of the kind are made. What has no mark is what the program says. */
+static weir_status check_kind(weir_partition *partition, weir_error *err)
+{
+    weir_status status = load(partition, KEY_STORE_KIND, parse_kind, err);
+    if (!status && !partition->is_kind_stored && partition->kind.id != WEIR_STORE_PLAIN)
+        status = load(partition, WEIR__TTL_ENABLED, refuse_ttl, err);
+    return status;
+}
+
 static weir_status open_all(const weir__partition_config *config, weir_partition *partition,
                             weir_error *err)
 {
     weir_status status = open_database(config, partition, err);
     if (!status)
-        status = add_cf(partition, WEIR_BACKEND_DEFAULT_CF, err);
-    for (const char *const *name = partition->kind.kind->cfs; *name && !status; name++)
-        status = add_cf(partition, *name, err);
-    if (!status)
         status = open_cf(partition, WEIR__CF_METADATA, &partition->metadata, err);
     if (!status)
         status = load(partition, KEY_INCOMPLETE, refuse_incomplete, err);
+    if (!status)
+        status = check_kind(partition, err);
+    if (!status)
+        status = add_cf(partition, WEIR_BACKEND_DEFAULT_CF, err);
+    for (const char *const *name = partition->kind.kind->cfs; *name && !status; name++)
+        status = add_cf(partition, *name, err);
     if (!status)
         status = load(partition, KEY_CHANGELOG_OFFSET, parse_changelog_offset, err);
     if (!status)
@@ -472,12 +517,18 @@ weir_status weir__partition_write(weir_partition *partition, weir_backend_op *op
     add_ends_op(partition, changelog_offset, ends_bytes, ops, &total);
     if (total == 0)
         return WEIR_OK;
+    if (!partition->is_kind_stored)
+        ops[total++] = (weir_backend_op){.kind = WEIR_OP_PUT,
+                                         .cf = partition->metadata,
+                                         .key = weir_slice_str(KEY_STORE_KIND),
+                                         .value = weir_slice_str(partition->kind.kind->name)};
     weir_error inner;
     weir_error_init(&inner);
     weir_status status = partition->backend->write(
         partition->db, ops, total, partition->changelog ? 0 : WEIR_WRITE_SYNC, &inner);
     if (status)
         return weir__database_error(partition->database, status, "writing a batch", &inner, err);
+    partition->is_kind_stored = true;
     if (changelog_offset != WEIR_OFFSET_NONE)
         partition->changelog_offset = changelog_offset;
     if (partition->ends == WEIR__ENDS_STALE)

@@ -7,6 +7,7 @@
  *   __weir_processed_offsets__  JSON {"topic":offset,…}, Weir's own
  *   __weir_window_ends__        integer: the index of windows by end is complete as of this
  *                               changelog offset + 1, Weir's own
+ *   __weir_store_kind__         the name of the kind of store, with the first batch, Weir's own
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -51,6 +52,7 @@ struct weir_partition {
     int32_t number;
     char *path;
     weir__kind_options kind;
+    bool is_kind_stored; /* else the next batch stores it */
 
     weir__database *database;
     const weir_backend *backend; /* of the database, emulation in place */
@@ -112,16 +114,16 @@ weir_status weir__partition_open(const weir__partition_config *config, weir_part
 weir_status weir__partition_close(weir_partition *partition, weir_error *err);
 
 /*
- * One atomic batch: ops[0…count), which has room for three more at its end, then the
- * changelog offset and the processed offsets (each only if given), and the state of the
- * index by end. The one place that
+ * One atomic batch: ops[0…count), which has room for four more at its end, then the
+ * changelog offset and the processed offsets (each only if given), the state of the
+ * index by end, and the kind of store if it is not stored yet. The one place that
  * writes to the database. WEIR_OFFSET: changelog_offset is below the stored one.
  * Syncs when there is no changelog. The record cache is the caller's business.
  */
 weir_status weir__partition_write(weir_partition *partition, weir_backend_op *ops, size_t count,
                                   int64_t changelog_offset, const weir_topic_offset *processed,
                                   size_t processed_count, weir_error *err);
-/* Room for `count` ops plus the three of weir__partition_write. NULL: no memory. */
+/* Room for `count` ops plus the four of weir__partition_write. NULL: no memory. */
 weir_backend_op *weir__partition_ops(weir_partition *partition, size_t count);
 /* Says in the database that the index by end is complete. */
 weir_status weir__partition_ends_complete(weir_partition *partition, weir_error *err);

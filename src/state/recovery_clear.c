@@ -98,9 +98,10 @@ static weir_status clear_family(weir_partition *partition, const char *name, wei
     return status == WEIR_OK ? weir__partition_cf_clear(partition, cf, err) : status;
 }
 
-/* What the partition knows in memory about offsets follows what was deleted. */
-static void forget_offsets(weir_partition *partition)
+/* What the partition knows in memory about its metadata follows what was deleted. */
+static void forget_metadata(weir_partition *partition)
 {
+    partition->is_kind_stored = false;
     partition->changelog_offset = WEIR_OFFSET_NONE;
     partition->ends = WEIR__ENDS_NONE;
     for (size_t i = 0; i < partition->processed_count; i++)
@@ -127,6 +128,6 @@ weir_status weir__recovery_clear(weir_partition *partition, weir_error *err)
     if (status != WEIR_OK)
         return weir__partition_error(partition, status, err, "clear the state to rebuild it: %s",
                                      inner.message);
-    forget_offsets(partition);
+    forget_metadata(partition);
     return weir__ttl_load(partition, err);
 }

@@ -16,7 +16,6 @@
 #define CF_LEDGER  WEIR__TTL_PREFIX "backfill_stamped__"
 #define CF_PENDING WEIR__TTL_PREFIX "backfill_pending__"
 
-#define KEY_ENABLED WEIR__TTL_PREFIX "enabled__"
 #define KEY_VERSION WEIR__TTL_PREFIX "format_version__"
 #define KEY_CLOCK   WEIR__TTL_PREFIX "high_water_ms__"
 #define KEY_PARTIAL WEIR__TTL_PREFIX "backfill_in_progress__"
@@ -213,7 +212,7 @@ weir_status weir__ttl_load(weir_partition *partition, weir_error *err)
     weir__buffer_clear(&ttl->cursor);
     if (!ttl->is_possible)
         return WEIR_OK;
-    weir_status status = look_up(partition, partition->metadata, weir_slice_str(KEY_ENABLED),
+    weir_status status = look_up(partition, partition->metadata, weir_slice_str(WEIR__TTL_ENABLED),
                                  &ttl->is_on, NULL, err);
     if (!status)
         status = load_version(partition, err);
@@ -365,7 +364,7 @@ weir_status weir__ttl_batch_end(weir_partition *partition, weir__ttl_batch *batc
 {
     const weir__ttl *ttl = &partition->ttl;
     if (batch->turns_on || batch->finishes) { /* Quix Streams sets the flag at the end */
-        add_metadata(partition, batch, KEY_ENABLED, flag_bytes, sizeof flag_bytes);
+        add_metadata(partition, batch, WEIR__TTL_ENABLED, flag_bytes, sizeof flag_bytes);
         add_metadata(partition, batch, KEY_VERSION, version_bytes, sizeof version_bytes);
         add_metadata(partition, batch, KEY_MARKED, flag_bytes, sizeof flag_bytes);
     }

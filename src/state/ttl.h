@@ -36,6 +36,7 @@
 
 #define WEIR__CF_TTL_SYSTEM "__ttl_system__"
 #define WEIR__TTL_PREFIX    "__ttl_"
+#define WEIR__TTL_ENABLED   WEIR__TTL_PREFIX "enabled__" /* in the metadata: TTL is on */
 #define WEIR__TTL_DONE_KEY  "__ttl_migration_done__"
 /* Ops of a batch: for each change at most these, and these beside all changes. */
 #define WEIR__TTL_CHANGE_OPS 4u

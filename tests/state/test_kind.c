@@ -11,6 +11,7 @@
 #include "state/support_matrix.h"
 
 #include "state/counter.h"
+#include "state/recovery.h"
 #include "state/txn.h"
 
 #define S weir_slice_str
@@ -121,6 +122,104 @@ static void open_as(harness *h, weir_store_kind kind)
     harness_close(h);
     h->store.kind = kind;
     harness_open(h);
+}
+
+/* Puts a row into the metadata as another program would; NULL deletes it. */
+static void store_note(harness *h, const char *key, const char *value)
+{
+    weir_error err;
+    weir_backend_op op = {.kind = value ? WEIR_OP_PUT : WEIR_OP_DELETE,
+                          .cf = h->partition->metadata,
+                          .key = S(key),
+                          .value = S(value ? value : "")};
+    assert_ok(h->partition->backend->write(h->partition->db, &op, 1, 0, &err), err);
+}
+
+static bool has_note(harness *h, const char *expected)
+{
+    weir_backend_value value;
+    weir_partition *partition = h->partition;
+    weir_status status = partition->backend->get(partition->db, partition->metadata, NULL,
+                                                 S("__weir_store_kind__"), &value, NULL);
+    bool is_equal =
+        status == WEIR_OK && weir_slice_equal(weir_slice_of(value.data, value.size), S(expected));
+    partition->backend->value_release(partition->db, &value);
+    return is_equal;
+}
+
+static void assert_not_opened_as(harness *h, weir_store_kind kind, weir_status expected,
+                                 const char *what)
+{
+    weir_error err;
+    harness_close(h);
+    h->store.kind = kind;
+    weir_error_init(&err);
+    assert_int_equal(harness_try_open(h, &err), expected);
+    if (!strstr(err.message, what) || !strstr(err.message, "path="))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, what);
+}
+
+static void test_the_state_of_another_kind_is_refused_after_a_restart(void **state)
+{
+    harness *h = *state;
+    if (!matrix_is_persistent(h))
+        return;
+    open_as(h, WEIR_STORE_WINDOWED);
+    assert_false(has_note(h, "windowed")); /* nothing is stored that could be of a kind */
+    open_as(h, WEIR_STORE_TIMESTAMPED);
+    harness_put(h, "k", "v", 1);
+    assert_true(has_note(h, "timestamped"));
+    assert_not_opened_as(
+        h, WEIR_STORE_WINDOWED, WEIR_INVALID,
+        "the state there is that of a timestamped store, and default is registered "
+        "as a windowed store: register it as a timestamped store");
+    assert_not_opened_as(h, WEIR_STORE_PLAIN, WEIR_INVALID, "is registered as a plain store");
+    open_as(h, WEIR_STORE_TIMESTAMPED);
+    assert_true(harness_holds(h, "k", "v"));
+}
+
+static void test_state_without_a_note_is_of_the_kind_that_is_registered_and_says_so(void **state)
+{
+    harness *h = *state;
+    if (!matrix_is_persistent(h))
+        return;
+    open_as(h, WEIR_STORE_WINDOWED);
+    harness_put(h, "k", "v", 1);
+    store_note(h, "__weir_store_kind__", NULL); /* as Quix Streams leaves it */
+    harness_reopen(h);
+    harness_put(h, "k", "w", 2);
+    assert_true(has_note(h, "windowed"));
+}
+
+static void test_only_a_plain_store_opens_state_with_ttl(void **state)
+{
+    harness *h = *state;
+    if (!matrix_is_persistent(h))
+        return;
+    store_note(h, "__ttl_enabled__", "\1");
+    assert_not_opened_as(h, WEIR_STORE_WINDOWED, WEIR_INVALID, "that of a plain store");
+    open_as(h, WEIR_STORE_PLAIN);
+}
+
+static void test_the_state_of_a_kind_to_come_asks_for_the_newer_weir(void **state)
+{
+    harness *h = *state;
+    if (!matrix_is_persistent(h))
+        return;
+    store_note(h, "__weir_store_kind__", "sessions");
+    assert_not_opened_as(h, WEIR_STORE_PLAIN, WEIR_VERSION, "of kind \"sessions\"");
+}
+
+static void test_a_rebuild_from_the_changelog_notes_the_kind_again(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    harness_put(h, "k", "v", 1);
+    assert_true(has_note(h, "plain"));
+    assert_ok(weir__recovery_clear(h->partition, &err), err);
+    assert_false(has_note(h, "plain"));
+    harness_recover(h, WEIR_OFFSET_NONE);
+    assert_true(has_note(h, "plain"));
 }
 
 static void assert_family(weir_partition *partition, const char *name, weir_cf number)
@@ -256,6 +355,11 @@ int main(void)
 {
     static const matrix_test tests[] = {
         MATRIX_TEST(test_a_partition_has_the_families_of_its_kind),
+        MATRIX_TEST(test_the_state_of_another_kind_is_refused_after_a_restart),
+        MATRIX_TEST(test_state_without_a_note_is_of_the_kind_that_is_registered_and_says_so),
+        MATRIX_TEST(test_only_a_plain_store_opens_state_with_ttl),
+        MATRIX_TEST(test_the_state_of_a_kind_to_come_asks_for_the_newer_weir),
+        MATRIX_TEST(test_a_rebuild_from_the_changelog_notes_the_kind_again),
         MATRIX_TEST(test_a_call_of_another_kind_is_refused_with_both_names),
         MATRIX_TEST(test_what_is_local_stays_out_of_the_changelog),
         MATRIX_TEST(test_a_changelog_record_of_a_local_family_is_refused),

@@ -97,7 +97,8 @@ static void test_a_batch_is_sorted_by_family_and_key_with_the_offsets_last(void 
     weir_txn_free(txn);
     assert_string_equal(spy.batch, "put a=1\ndelete b\nput c=3\nput a=w\n"
                                    "put __changelog_offset__=ABCDEFGH\n"
-                                   "put __weir_processed_offsets__={\"flights\":12}\n");
+                                   "put __weir_processed_offsets__={\"flights\":12}\n"
+                                   "put __weir_store_kind__=plain\n");
     assert_int_equal(spy.flags, 0);
     assert_true(weir_partition_changelog_offset(h->partition) == 0x4142434445464748);
 }
@@ -115,9 +116,10 @@ static void test_without_a_changelog_each_batch_is_synced_and_may_be_flushed_at_
     set(txn, WEIR_CF_DEFAULT, "k", "1");
     assert_ok(weir_txn_flush(txn, WEIR_OFFSET_NONE, &err), err);
     weir_txn_free(txn);
-    assert_string_equal(spy.batch, "put k=1\n");
+    assert_string_equal(spy.batch, "put k=1\nput __weir_store_kind__=plain\n");
     assert_int_equal(spy.flags, WEIR_WRITE_SYNC);
     harness_put(h, "k", "2", 7);
+    assert_string_equal(spy.batch, "put k=2\nput __weir_processed_offsets__={\"flights\":7}\n");
     assert_int_equal(weir_partition_changelog_offset(h->partition), WEIR_OFFSET_NONE);
     assert_int_equal(weir_partition_processed_offset(h->partition, "flights"), 7);
     assert_int_equal(spy.flags, WEIR_WRITE_SYNC);

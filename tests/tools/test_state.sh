@@ -70,13 +70,30 @@ assert info["changelog_offset"] == 4 and info["processed"] == {"t": 5}, info
 assert info["kind"] == "plain" and info["complete"], info
 assert info["families"] == ["__metadata__", "default"], info'
     expect 0 $'default\t5 rows' "$weir" state count "$part"
-    expect 0 $'total\t7 rows' "$weir" state count "$part"
+    expect 0 $'total\t8 rows' "$weir" state count "$part"
+}
+
+# As it was registered; a folder that says nothing is known by its families.
+test_the_kind_of_a_store_is_told() {
+    make_state "$work/kind-plain" "$backend" 5
+    make_state "$work/kind-windows" "$backend" 5 1 windowed
+    make_state "$work/kind-times" "$backend" 5 1 timestamped
+    make_state "$work/kind-ttl" "$backend" 5 1 ttl
+    expect 0 "kind      plain" "$weir" state info "$work/kind-plain"
+    expect 0 "kind      windowed" "$weir" state info "$work/kind-windows"
+    expect 0 "kind      timestamped" "$weir" state info "$work/kind-times"
+    expect 0 "kind      ttl" "$weir" state info "$work/kind-ttl"
+    expect 0 $'__weir_store_kind__\twindowed' "$weir" state scan "$work/kind-windows" --cf __metadata__
+    expect 0 $'__weir_store_kind__\tplain' "$weir" state scan "$work/kind-ttl" --cf __metadata__
+    ! make_state "$work/kind-windows" "$backend" 6 1 timestamped 2>"$work/told"
+    cat "$work/told"
+    grep -q "that of a windowed store, and default is registered as a timestamped store" "$work/told"
 }
 
 test_verifying_reads_all_and_gives_one_digest_for_the_same_rows() {
     make_state "$work/digest" "$backend" 50
-    expect 0 $'fine\t52 rows\t' "$weir" state verify "$work/digest"
-    expect 0 3c1df4170771c32bfa06cf41fd5e532d "$weir" state verify "$work/digest"
+    expect 0 $'fine\t53 rows\t' "$weir" state verify "$work/digest"
+    expect 0 9c292e015a40a661d5be50a1aaff64fe "$weir" state verify "$work/digest"
 }
 
 test_differences_are_told_row_by_row() {
@@ -204,7 +221,7 @@ test_folders_of_quix_streams_are_read() {
 
 shared=(test_rows_are_printed_in_the_order_of_their_keys
     test_a_key_is_found_in_whichever_partition_it_is test_offsets_and_figures_are_told
-    test_verifying_reads_all_and_gives_one_digest_for_the_same_rows
+    test_the_kind_of_a_store_is_told test_verifying_reads_all_and_gives_one_digest_for_the_same_rows
     test_differences_are_told_row_by_row test_looking_changes_nothing
     test_windows_are_printed_and_found_by_key_and_time
     test_timestamped_values_are_printed_and_found_by_key_and_time
