@@ -45,26 +45,36 @@ static const char *installed_folder(char path[PATH_MAX])
     return path;
 }
 
-/*
- * Calls visit for each folder in order until it returns false. Empty and relative entries
- * are passed over: both would depend on the current folder.
- */
-static void each_folder(bool (*visit)(const char *folder, void *arg), void *arg)
+/* Calls visit for each entry of WEIR_BACKEND_PATH that is an absolute path, or for each that is
+ * not, until it returns false. Empty entries mean nothing. */
+static bool each_entry(bool is_absolute, bool (*visit)(const char *entry, void *arg), void *arg)
 {
     const char *path = secure_getenv("WEIR_BACKEND_PATH");
     char *copy = path != NULL ? strdup(path) : NULL;
     char *rest = copy;
-    for (char *folder = strsep(&rest, ":"); folder != NULL; folder = strsep(&rest, ":")) {
-        if (folder[0] != '/')
-            continue;
-        if (!visit(folder, arg)) {
-            free(copy);
-            return;
-        }
-    }
+    bool goes_on = true;
+    for (char *entry = strsep(&rest, ":"); entry != NULL && goes_on; entry = strsep(&rest, ":"))
+        if (entry[0] != '\0' && (entry[0] == '/') == is_absolute)
+            goes_on = visit(entry, arg);
     free(copy);
+    return goes_on;
+}
+
+/* Calls visit for each folder in order until it returns false. A relative one would depend on the
+ * current folder. */
+static void each_folder(bool (*visit)(const char *folder, void *arg), void *arg)
+{
     char installed[PATH_MAX];
-    visit(installed_folder(installed), arg);
+    if (each_entry(true, visit, arg))
+        visit(installed_folder(installed), arg);
+}
+
+static bool warn_of(const char *entry, void *arg)
+{
+    (void)arg;
+    weir_log(WEIR_LOG_WARN, "backend.path",
+             "'%s' in WEIR_BACKEND_PATH is passed over: only absolute folders are searched", entry);
+    return true;
 }
 
 typedef struct search {
@@ -89,6 +99,7 @@ static bool look_into(const char *folder, void *arg)
 char *weir__plugin_find(const char *name)
 {
     search s = {name, NULL};
+    each_entry(false, warn_of, NULL);
     each_folder(look_into, &s);
     return s.found;
 }
@@ -96,21 +107,29 @@ char *weir__plugin_find(const char *name)
 typedef struct folder_list {
     char *text;
     size_t size;
+    const char *before; /* the next one */
 } folder_list;
 
 static bool append_folder(const char *folder, void *arg)
 {
     folder_list *t = arg;
     size_t used = strlen(t->text);
-    snprintf(t->text + used, t->size - used, "%s%s", used > 0 ? ", " : "", folder);
+    snprintf(t->text + used, t->size - used, "%s%s", t->before, folder);
+    t->before = ", ";
     return true;
 }
 
 void weir__plugin_folders(char *text, size_t size)
 {
-    folder_list t = {text, size};
+    folder_list searched = {text, size, ""};
+    folder_list passed_over = {text, size, " (only absolute folders are searched, not "};
+    const char *first = passed_over.before;
     text[0] = '\0';
-    each_folder(append_folder, &t);
+    each_folder(append_folder, &searched);
+    each_entry(false, append_folder, &passed_over);
+    size_t used = strlen(text);
+    if (passed_over.before != first)
+        snprintf(text + used, size - used, ")");
 }
 
 typedef struct walk {
@@ -143,6 +162,7 @@ static bool walk_folder(const char *folder, void *arg)
 void weir__plugin_each(void (*visit)(const char *name, void *arg), void *arg)
 {
     walk w = {visit, arg};
+    each_entry(false, warn_of, NULL);
     each_folder(walk_folder, &w);
 }
 

@@ -29,9 +29,11 @@ weir_status weir__backend_validate(const weir_backend *given, const char *origin
 weir_status weir__plugin_load(const char *path, char **resolved, void **library,
                               const weir_backend **given, weir_error *err);
 void weir__plugin_unload(void *library);
-/* The path at which a plugin of that name lies, to be freed, or NULL. */
+/* The path at which a plugin of that name lies, to be freed, or NULL. What WEIR_BACKEND_PATH
+ * names and is not searched is told at WARN. */
 char *weir__plugin_find(const char *name);
-/* The folders that are searched, separated by ", ", for messages. */
+/* The folders that are searched, separated by ", ", for messages, and those of WEIR_BACKEND_PATH
+ * that are not. */
 void weir__plugin_folders(char *text, size_t size);
 /* Calls visit for the name of each plugin file in those folders. */
 void weir__plugin_each(void (*visit)(const char *name, void *arg), void *arg);

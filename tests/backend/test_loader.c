@@ -177,6 +177,23 @@ static void test_current_folder_is_never_searched(void **state)
     assert_int_equal(chdir(before), 0);
 }
 
+static void test_relative_folders_of_the_path_are_told_when_they_are_passed_over(void **state)
+{
+    (void)state;
+    setenv("WEIR_BACKEND_PATH", "build/backends::/nonexistent:.", 1);
+    fixture_log_catch();
+    refuse("refuses", WEIR_NOT_FOUND, "libweir_refuses.so in /nonexistent, ");
+    refuse("refuses", WEIR_NOT_FOUND,
+           "(only absolute folders are searched, not build/backends, .)");
+    assert_int_equal(fixture_log_count("backend.path", "'build/backends' in WEIR_BACKEND_PATH"), 2);
+    assert_int_equal(fixture_log_count("backend.path", "'.' in WEIR_BACKEND_PATH"), 2);
+    setenv("WEIR_BACKEND_PATH", "/nonexistent:", 1);
+    fixture_log_catch();
+    refuse("refuses", WEIR_NOT_FOUND, "libweir_refuses.so in /nonexistent, ");
+    assert_int_equal(fixture_log_count("backend.path", NULL), 0);
+    fixture_log_release();
+}
+
 static void test_folders_are_searched_in_order(void **state)
 {
     (void)state;
@@ -230,6 +247,7 @@ int main(void)
         TEST(test_plugin_without_atomic_batches_is_refused_when_state_opens),
         TEST(test_file_or_folder_that_others_may_write_to_is_refused),
         TEST(test_current_folder_is_never_searched),
+        TEST(test_relative_folders_of_the_path_are_told_when_they_are_passed_over),
         TEST(test_folders_are_searched_in_order),
         TEST(test_missing_path_is_told),
         TEST(test_each_passes_over_plugins_that_do_not_load),
