@@ -12,12 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "backend/folder.h"
 #include "base/buffer.h"
 #include "base/json.h"
 
 #define CONTENT_MAX 4096
+
+/* The last member, of which the checksum is that of all before it. */
+#define CHECKSUM_BEGIN ",\"checksum\":\""
 
 /* What RocksDB keeps in every folder of a database, Quix Streams' included. */
 #define ROCKSDB_FILE "CURRENT"
@@ -50,11 +54,32 @@ static weir_status read_file(const char *path, char *content, ssize_t *size, wei
     return *size < 0 ? weir__folder_error(number, "read the file", path, err) : WEIR_OK;
 }
 
+/* XXH3-64 as 16 hexadecimal digits. */
+static void checksum_of(const char *content, size_t size, char digits[17])
+{
+    snprintf(digits, 17, "%016" PRIx64, (uint64_t)XXH3_64bits(content, size));
+}
+
+/* Without a checksum, as the first folders are, nothing can be told. */
+static bool is_whole(weir_slice content)
+{
+    const size_t begin = sizeof CHECKSUM_BEGIN - 1;
+    const char *bytes = content.data;
+    const char *at = memmem(bytes, content.size, CHECKSUM_BEGIN, begin);
+    if (at == NULL)
+        return true;
+    char digits[17];
+    checksum_of(bytes, (size_t)(at - bytes), digits);
+    return content.size - (size_t)(at - bytes) >= begin + 16 && memcmp(at + begin, digits, 16) == 0;
+}
+
 static weir_status read_content(const char *folder, const char *path, weir_slice content,
                                 identity *found, weir_error *err)
 {
     weir_error inner;
     weir_error_init(&inner);
+    if (!is_whole(content))
+        return weir_error_set(err, WEIR_CORRUPTED, "%s is damaged: its checksum is wrong", path);
     weir_status status = weir__flat_json_each(content, read_member, found, &inner);
     if (status == WEIR_NO_MEMORY)
         return weir_error_set(err, status, "no memory to read %s", path);
@@ -159,9 +184,13 @@ weir_status weir__identity_check(const char *folder, const char *backend, bool *
 weir_status weir__identity_write(const char *folder, const char *backend, weir_error *err)
 {
     char content[256];
+    char digits[17];
     int size = snprintf(content, sizeof content,
-                        "{\"backend\":\"%s\",\"layout\":%d,\"written_by\":\"weir %s\"}\n", backend,
+                        "{\"backend\":\"%s\",\"layout\":%d,\"written_by\":\"weir %s\"", backend,
                         WEIR__IDENTITY_LAYOUT, weir_version());
+    checksum_of(content, (size_t)size, digits);
+    size +=
+        snprintf(content + size, sizeof content - (size_t)size, CHECKSUM_BEGIN "%s\"}\n", digits);
     return weir__file_replace(folder, WEIR__IDENTITY_FILE, weir_slice_of(content, (size_t)size),
                               err);
 }

@@ -62,9 +62,9 @@ static void test_opening_makes_the_folder_and_says_who_wrote_it(void **state)
 {
     (void)state;
     weir__database *database = fixture_open("keeper", place, NULL);
-    assert_string_equal(
-        fixture_read(place, "weir.json"),
-        "{\"backend\":\"keeper\",\"layout\":1,\"written_by\":\"weir " WEIR_VERSION_STRING "\"}\n");
+    const char *begin =
+        "{\"backend\":\"keeper\",\"layout\":1,\"written_by\":\"weir " WEIR_VERSION_STRING "\"";
+    assert_memory_equal(fixture_read(place, "weir.json"), begin, strlen(begin));
     assert_false(exists("weir.json.tmp"));
     assert_string_equal(weir__database_spec(database), "keeper");
     assert_false(weir__database_was_recreated(database));
@@ -162,6 +162,30 @@ static void test_unreadable_identity_is_corruption(void **state)
         fixture_close(database);
         fixture_close(fixture_open("keeper", place, NULL));
     }
+}
+
+/* The bytes of docs/formats/folder.md. */
+static void test_the_identity_has_a_checksum_of_what_is_before_it(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {
+        "{\"backend\":\"keeper\",\"layout\":3,\"written_by\":\"weir 0.1.0\",\"checksum\":"
+        "\"729687c76f21f55f\"}\n",
+        "{\"backend\":\"rocksdb\",\"layout\":1,\"written_by\":\"weir 0.1.0\",\"checksum\":"
+        "\"729687c76f21f55e\"}\n",
+        "{\"backend\":\"rocksdb\",\"layout\":1,\"written_by\":\"weir 0.1.0\",\"checksum\":\"72",
+    };
+    fixture_close(fixture_open("keeper", place, NULL));
+    weir__database_config config = fixture_config("keeper", place, NULL);
+    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+        fixture_write(place, "weir.json", contents[i]);
+        refuse(&config, WEIR_CORRUPTED, "its checksum is wrong");
+    }
+    fixture_write(
+        place, "weir.json",
+        "{\"backend\":\"rocksdb\",\"layout\":1,\"written_by\":\"weir 0.1.0\",\"checksum\":"
+        "\"729687c76f21f55f\"}\n");
+    refuse(&config, WEIR_WRONG_BACKEND, "was written by the backend 'rocksdb'");
 }
 
 static void test_failed_open_does_not_bind_the_folder(void **state)
@@ -509,6 +533,7 @@ int main(void)
         TEST(test_folder_of_quix_streams_is_taken_as_rocksdb),
         TEST(test_newer_layout_is_refused),
         TEST(test_unreadable_identity_is_corruption),
+        TEST(test_the_identity_has_a_checksum_of_what_is_before_it),
         TEST(test_failed_open_does_not_bind_the_folder),
         TEST(test_opening_without_create_needs_a_database),
         TEST(test_location_that_does_not_fit_the_backend_is_told),
