@@ -127,7 +127,17 @@ static weir_status cf_list(weir_backend_db *db, weir_status (*visit)(const char 
  * Open and close
  * ------------------------------------------------------------------------- */
 
-/* Releases everything; what RocksDB does at the end of a database, it does here. */
+/* What RocksDB does at the end of a database, it does here. */
+static void close_rocks(weir_backend_db *db)
+{
+    for (size_t i = 0; i < db->cf_count; i++)
+        free_cf(db->cfs[i]);
+    db->cf_count = 0;
+    if (db->rocks)
+        rocksdb_close(db->rocks);
+    db->rocks = NULL;
+}
+
 static void free_db(weir_backend_db *db)
 {
     if (db->batch)
@@ -138,11 +148,8 @@ static void free_db(weir_backend_db *db)
         rocksdb_writeoptions_destroy(db->write);
     if (db->write_sync)
         rocksdb_writeoptions_destroy(db->write_sync);
-    for (size_t i = 0; i < db->cf_count; i++)
-        free_cf(db->cfs[i]);
+    close_rocks(db);
     free(db->cfs);
-    if (db->rocks)
-        rocksdb_close(db->rocks);
     weir__rocksdb_options_release(db);
     if (db->lock_fd >= 0)
         (void)close(db->lock_fd);
@@ -274,8 +281,12 @@ static weir_status open_db(const weir_backend_open_args *args, weir_backend_db *
     if (status == WEIR_OK)
         status = db->read_only ? weir__rocksdb_wal_folder_find(db, err)
                                : weir__rocksdb_wal_folder_prepare(db, state, err);
+    if (status == WEIR_OK && state == WEIR__ROCKSDB_DATABASE)
+        status = weir__rocksdb_closed_check(db, err);
     if (status == WEIR_OK)
         status = weir__rocksdb_options_make(db, args->create, err);
+    if (status == WEIR_OK && !db->read_only)
+        weir__rocksdb_closed_remove(db);
     if (status == WEIR_OK)
         status = state == WEIR__ROCKSDB_DATABASE ? open_existing(db, err) : open_new(db, err);
     if (status != WEIR_OK)
@@ -297,6 +308,12 @@ static weir_status close_db(weir_backend_db *db, weir_error *err)
     weir_status status = WEIR_OK;
     if (!db->settings.wal)
         status = weir__rocksdb_flush(db, err);
+    /* What is noted has to be on the disk. After a write that failed, a RocksDB with assertions
+     * ends the process over a sync. */
+    if (!db->read_only && !db->has_failed && weir__rocksdb_flush(db, NULL) == WEIR_OK) {
+        close_rocks(db);
+        weir__rocksdb_closed_note(db);
+    }
     free_db(db);
     return status;
 }

@@ -326,7 +326,8 @@ weir_status weir__rocksdb_lock_shared(weir_backend_db *db, weir_error *err)
 
 void weir__rocksdb_remove_extras(const weir_backend_db *db)
 {
-    static const char *const names[] = {WAL_NOTE, WAL_NOTE ".dbtmp", RAW_MODE_NOTE};
+    static const char *const names[] = {WAL_NOTE, WAL_NOTE ".dbtmp", RAW_MODE_NOTE, "CLOSED",
+                                        "CLOSED.dbtmp"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char *path = weir__rocksdb_join(db->location, names[i]);
         if (path)

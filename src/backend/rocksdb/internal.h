@@ -55,6 +55,7 @@ struct weir_backend_db {
     rocksdb_writeoptions_t *write;
     rocksdb_writeoptions_t *write_sync;
     rocksdb_writebatch_t *batch; /* empty between writes; keeps its memory */
+    bool has_failed;             /* to write a batch */
 
     weir_backend_cf **cfs;
     size_t cf_count;
@@ -124,6 +125,15 @@ void weir__rocksdb_remove_flat_folder(const char *path);
 void weir__rocksdb_remove_extras(const weir_backend_db *db);
 /* "FOLDER/NAME", freed with free(). NULL: no memory. */
 char *weir__rocksdb_join(const char *folder, const char *name);
+
+/* --- closed.c --- */
+
+/* WEIR_CORRUPTED: the logs or the manifest are not what they were when the database was closed. */
+weir_status weir__rocksdb_closed_check(const weir_backend_db *db, weir_error *err);
+/* Notes what they are now; without a note, as after a kill, there is nothing to compare with. */
+void weir__rocksdb_closed_note(const weir_backend_db *db);
+/* Before a writer opens. */
+void weir__rocksdb_closed_remove(const weir_backend_db *db);
 
 /* --- read.c, write.c, iter.c, admin.c: the methods of the table --- */
 

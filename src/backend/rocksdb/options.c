@@ -220,6 +220,10 @@ weir_status weir__rocksdb_options_make(weir_backend_db *db, bool create, weir_er
     rocksdb_options_set_use_fsync(options, settings->use_fsync);
     /* Without the log, only this keeps data and changelog offset in step after a crash. */
     rocksdb_options_set_atomic_flush(options, !settings->wal);
+    /* A damaged record in a log is an error; the default ends the log before it without a word.
+     * A record that is cut off at the end is what a killed writer leaves. */
+    rocksdb_options_set_wal_recovery_mode(options,
+                                          rocksdb_tolerate_corrupted_tail_records_recovery);
     rocksdb_options_set_keep_log_file_num(options, KEEP_INFO_LOGS);
     if (db->wal_folder)
         rocksdb_options_set_wal_dir(options, db->wal_folder);

@@ -57,8 +57,10 @@ weir_status weir__rocksdb_write(weir_backend_db *db, const weir_backend_op *ops,
     if (status == WEIR_OK) {
         rocksdb_write(db->rocks, sync && db->settings.wal ? db->write_sync : db->write, db->batch,
                       &text);
-        if (text)
+        if (text) {
+            db->has_failed = true;
             status = weir__rocksdb_fail(db, text, false, "write a batch", err);
+        }
     }
     empty_batch(db);
     /* Without the log only a flush makes a batch durable. */
