@@ -21,8 +21,8 @@ endif()
 if(WEIR_HAS_LMDB)
     message(STATUS "LMDB: ${WEIR_LMDB_LIBRARY}")
     set(_folder ${PROJECT_SOURCE_DIR}/src/backend/lmdb)
-    add_library(weir_lmdb MODULE ${_folder}/check.c ${_folder}/checksum.c ${_folder}/folder.c ${_folder}/iter.c
-                                 ${_folder}/key.c ${_folder}/lmdb.c ${_folder}/read.c ${_folder}/write.c)
+    add_library(weir_lmdb MODULE ${_folder}/check.c ${_folder}/checksum.c ${_folder}/folder.c ${_folder}/guard.c
+                                 ${_folder}/iter.c ${_folder}/key.c ${_folder}/lmdb.c ${_folder}/read.c ${_folder}/write.c)
     target_include_directories(weir_lmdb PRIVATE ${PROJECT_SOURCE_DIR}/include ${WEIR_LMDB_INCLUDE})
     target_link_libraries(weir_lmdb PRIVATE ${WEIR_LMDB_LIBRARY} Threads::Threads weir_flags)
     set_target_properties(weir_lmdb PROPERTIES

@@ -41,8 +41,6 @@
 #define META_END     (META_TXN_AT + 8u)
 #define MAGIC        UINT32_C(0xBEEFC0DE)
 #define PAGE_BRANCH  0x01u
-#define PAGE_LEAF    0x02u
-#define PAGE_LARGE   0x04u
 #define PAGE_META    0x08u
 #define NODE_LARGE   0x01u
 #define NODE_TREE    0x02u
@@ -140,7 +138,7 @@ static bool large_is_whole(const file *f, tree *t, const MDB_val *key, uint64_t 
 {
     unsigned char head[HEAD_SIZE];
     if (first > f->last || !read_at(f, head, sizeof head, first) || number64(head) != first ||
-        number16(head + FLAGS_AT) != PAGE_LARGE)
+        number16(head + FLAGS_AT) != WEIR__LMDB_PAGE_LARGE)
         return false;
     uint64_t count = number32(head + LARGE_AT);
     if (count < (HEAD_SIZE - 1 + size) / f->page_size + 1 || !take_pages(f, first, count))
@@ -238,7 +236,7 @@ static bool head_is_whole(const file *f, const unsigned char *page, uint64_t num
     unsigned flags = number16(page + FLAGS_AT);
     size_t table_end = number16(page + TABLE_END_AT);
     size_t nodes = number16(page + NODES_AT);
-    return number64(page) == number && (flags == PAGE_BRANCH || flags == PAGE_LEAF) &&
+    return number64(page) == number && (flags == PAGE_BRANCH || flags == WEIR__LMDB_PAGE_LEAF) &&
            table_end > HEAD_SIZE && table_end % 2 == 0 && table_end <= nodes &&
            nodes <= f->page_size;
 }
@@ -252,7 +250,7 @@ static bool page_is_whole(const file *f, tree *t, uint64_t number, unsigned dept
     bool is_whole =
         page != NULL && read_at(f, page, f->page_size, number) && head_is_whole(f, page, number);
     if (is_whole) {
-        bool is_leaf = number16(page + FLAGS_AT) == PAGE_LEAF;
+        bool is_leaf = number16(page + FLAGS_AT) == WEIR__LMDB_PAGE_LEAF;
         t->leaves += is_leaf;
         t->branches += !is_leaf;
         if (is_leaf && t->depth == 0)

@@ -10,6 +10,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <weir/backend.h>
 
 #define WEIR__LMDB_KEY_MAX   65535u
@@ -51,6 +52,9 @@ struct weir_backend_db {
     weir_backend_cf *cfs;
     unsigned char *bucket; /* room for a bucket in the making (bucket.c) */
     size_t bucket_capacity;
+    size_t page_size;           /* 0: where pages begin can't be told */
+    _Atomic uint64_t file_size; /* as it was last seen: it never becomes less */
+    bool is_broken;             /* an assertion of LMDB failed as it wrote */
 
     pthread_mutex_t mutex; /* of what follows */
     weir__lmdb_reader *readers;
@@ -178,6 +182,27 @@ bool weir__lmdb_path(char path[WEIR__LMDB_PATH_SIZE], const char *folder, const 
 weir_status weir__lmdb_check(const weir_backend_open_args *args, bool is_thorough, weir_error *err);
 weir_status weir__lmdb_checkpoint(weir_backend_db *db, const char *location, weir_error *err);
 weir_status weir__lmdb_destroy(const weir_backend_open_args *args, weir_error *err);
+
+#define WEIR__LMDB_PAGE_LEAF  0x02u
+#define WEIR__LMDB_PAGE_LARGE 0x04u /* with those behind it, holds one value */
+
+/* ---------------------------------------------------------------------------
+ * Damage that comes while the file is open (guard.c)
+ * ------------------------------------------------------------------------- */
+
+/* Once the environment is open. */
+int weir__lmdb_guard_begin(weir_backend_db *db);
+/*
+ * Calls LMDB. MDB_PANIC: an assertion failed there, which would have ended the process. A
+ * transaction that writes can't be ended then: nothing more can be written.
+ */
+int weir__lmdb_guard(int (*call)(void *arg), void *arg);
+/* Before a transaction begins: MDB_CORRUPTED if the file has become smaller, so that reading what
+ * is gone would end the process. With db->mutex, or before others know the database. */
+int weir__lmdb_measure(weir_backend_db *db);
+/* Whether an item of a transaction that reads lies where LMDB puts items, so that all of it can be
+ * looked at. */
+bool weir__lmdb_is_in_its_page(const weir_backend_db *db, const MDB_val *key, const MDB_val *data);
 
 /* ---------------------------------------------------------------------------
  * Writing (write.c) and iterating (iter.c): the methods of these names

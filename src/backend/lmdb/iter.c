@@ -47,7 +47,8 @@ static int arrive(weir_backend_iter *iter, int code, bool from_behind)
     iter->in_bucket = false;
     if (code != 0)
         return code == MDB_NOTFOUND ? 0 : code;
-    if (!weir__lmdb_open_item(&iter->key, &iter->data))
+    if (!weir__lmdb_is_in_its_page(iter->db, &iter->key, &iter->data) ||
+        !weir__lmdb_open_item(&iter->key, &iter->data))
         return MDB_CORRUPTED;
     if (!weir__lmdb_is_bucket(&iter->key))
         return 0;
@@ -58,10 +59,21 @@ static int arrive(weir_backend_iter *iter, int code, bool from_behind)
     return 0;
 }
 
+typedef struct movement {
+    weir_backend_iter *iter;
+    MDB_cursor_op op;
+} movement;
+
+static int move_cursor(void *arg)
+{
+    const movement *m = arg;
+    return mdb_cursor_get(m->iter->cursor, &m->iter->key, &m->iter->data, m->op);
+}
+
 static int move(weir_backend_iter *iter, MDB_cursor_op op)
 {
-    bool from_behind = op == MDB_PREV || op == MDB_LAST;
-    return arrive(iter, mdb_cursor_get(iter->cursor, &iter->key, &iter->data, op), from_behind);
+    movement m = {iter, op};
+    return arrive(iter, weir__lmdb_guard(move_cursor, &m), op == MDB_PREV || op == MDB_LAST);
 }
 
 static int step(weir_backend_iter *iter, bool back)

@@ -47,6 +47,8 @@ weir_status weir__lmdb_status(int code)
         return WEIR_NOT_FOUND;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL: /* a tree deeper than any can be */
+    case MDB_BAD_TXN:     /* one that met damage before */
     case MDB_INVALID:
     case MDB_PANIC:
         return WEIR_CORRUPTED;
@@ -292,6 +294,8 @@ static int open_env(weir_backend_db *db, const weir_backend_open_args *args)
     MDB_envinfo info;
     mdb_env_info(db->env, &info);
     db->map_size = info.me_mapsize;
+    if ((code = weir__lmdb_guard_begin(db)) != 0 || (code = weir__lmdb_measure(db)) != 0)
+        return code;
     int dead;
     if (!args->read_only)
         (void)mdb_reader_check(db->env, &dead);

@@ -36,7 +36,9 @@ static weir_status new_reader(weir_backend_db *db, weir__lmdb_reader **reader, w
     weir__lmdb_reader *made = calloc(1, sizeof *made);
     if (made == NULL)
         return weir__lmdb_error(db, WEIR_NO_MEMORY, "no memory for a read transaction", err);
-    int code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &made->txn);
+    int code = weir__lmdb_measure(db);
+    if (code == 0)
+        code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &made->txn);
     if (code != 0) {
         free(made);
         return weir__lmdb_fail(db->host, db->label, code, "can't begin a read transaction", err);
@@ -61,7 +63,9 @@ weir_status weir__lmdb_reader_take(weir_backend_db *db, weir__lmdb_reader **read
     } else if (!(*reader)->live || (*reader)->age != db->age || db->is_changing) {
         if ((*reader)->live)
             mdb_txn_reset((*reader)->txn);
-        int code = mdb_txn_renew((*reader)->txn);
+        int code = weir__lmdb_measure(db);
+        if (code == 0)
+            code = mdb_txn_renew((*reader)->txn);
         (*reader)->live = code == 0;
         (*reader)->age = db->age;
         if (code != 0)
@@ -186,6 +190,18 @@ weir_status weir__lmdb_remap(weir_backend_db *db, size_t size, weir_error *err)
 
 /* ------------------------------------------------------------------------ get */
 
+typedef struct lookup {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val *key, *data;
+} lookup;
+
+static int look_up(void *arg)
+{
+    const lookup *l = arg;
+    return mdb_get(l->txn, l->dbi, l->key, l->data);
+}
+
 /* *found [out] lies in a page of the transaction. */
 static weir_status find_value(weir_backend_db *db, MDB_txn *txn, const weir_backend_cf *cf,
                               weir_slice key, weir_slice *found, weir_error *err)
@@ -194,13 +210,14 @@ static weir_status find_value(weir_backend_db *db, MDB_txn *txn, const weir_back
     MDB_val stored = weir__lmdb_stored_key(key, room);
     MDB_val data;
     *found = weir_slice_of(NULL, 0);
-    int code = mdb_get(txn, cf->dbi, &stored, &data);
+    lookup l = {txn, cf->dbi, &stored, &data};
+    int code = weir__lmdb_guard(look_up, &l);
     /* A snapshot may be older than the family: then it holds nothing of it. */
     if (code == MDB_NOTFOUND || code == MDB_BAD_DBI || code == EINVAL)
         return WEIR_NOT_FOUND;
     if (code != 0)
         return weir__lmdb_fail(db->host, db->label, code, "can't read a key", err);
-    if (!weir__lmdb_open_item(&stored, &data))
+    if (!weir__lmdb_is_in_its_page(db, &stored, &data) || !weir__lmdb_open_item(&stored, &data))
         return weir__lmdb_error(db, WEIR_CORRUPTED, "the checksum of a value is wrong", err);
     if (!weir__lmdb_is_long(key)) {
         *found = weir_slice_of(data.mv_data, data.mv_size);

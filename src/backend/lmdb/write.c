@@ -42,23 +42,51 @@ static int reason_of(weir_backend_db *db, int code)
     return disk.f_bavail * disk.f_frsize < LEAST_FREE ? ENOSPC : code;
 }
 
+typedef struct change {
+    weir_backend_db *db;
+    int (*run)(weir_backend_db *db, MDB_txn *txn, void *arg);
+    void *arg;
+} change;
+
+static int run_transaction(void *arg)
+{
+    const change *c = arg;
+    MDB_txn *txn;
+    int code = mdb_txn_begin(c->db->env, NULL, 0, &txn);
+    if (code != 0)
+        return code;
+    code = c->run(c->db, txn, c->arg);
+    if (code == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+static int measure(weir_backend_db *db)
+{
+    pthread_mutex_lock(&db->mutex);
+    int code = weir__lmdb_measure(db);
+    pthread_mutex_unlock(&db->mutex);
+    return code;
+}
+
 weir_status weir__lmdb_change(weir_backend_db *db,
                               int (*run)(weir_backend_db *db, MDB_txn *txn, void *arg), void *arg,
                               const char *what, weir_error *err)
 {
     if (db->read_only)
         return weir__lmdb_error(db, WEIR_UNSUPPORTED, "the database was opened read-only", err);
+    change c = {db, run, arg};
+    if (db->is_broken)
+        return weir__lmdb_error(
+            db, WEIR_CORRUPTED,
+            "the file was damaged while it was open: close it, and open it again", err);
     for (;;) {
-        MDB_txn *txn;
         weir__lmdb_readers_rest(db, true);
-        int code = mdb_txn_begin(db->env, NULL, 0, &txn);
-        if (code == 0) {
-            code = run(db, txn, arg);
-            if (code == 0)
-                code = mdb_txn_commit(txn);
-            else
-                mdb_txn_abort(txn);
-        }
+        int code = measure(db);
+        if (code == 0)
+            code = weir__lmdb_guard(run_transaction, &c);
+        db->is_broken = code == MDB_PANIC;
         weir__lmdb_readers_age(db);
         if (code != MDB_MAP_FULL)
             return code == 0 ? WEIR_OK
