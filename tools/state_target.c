@@ -458,7 +458,9 @@ void state_target_end(state_target *target)
     for (size_t i = 0; i < target->made_count; i++) {
         if (!target->is_committed && target->made[i] != NULL &&
             destroy_url(target, target->made[i], &err) != WEIR_OK)
-            tool_fail("can't remove what was begun: %s", err.message);
+            tool_fail("can't remove what was begun, which no application opens before the same "
+                      "command has completed it: %s",
+                      err.message);
         free(target->made[i]);
     }
     free(target->made);

@@ -339,7 +339,10 @@ async fn find(store: &Arc<dyn ObjectStore>, root: Path, name: &str) -> Result<Ve
     let mut found = Vec::new();
     let mut folders = vec![root];
     while let Some(folder) = folders.pop() {
-        let inside = store.list_with_delimiter(Some(&folder)).await?;
+        let inside = match store.list_with_delimiter(Some(&folder)).await {
+            Ok(inside) => inside,
+            Err(error) => return Err(explain(store, folder.as_ref(), error).await),
+        };
         let database = folder.clone().join(name);
         if inside.common_prefixes.contains(&database) {
             found.push(database);
