@@ -178,12 +178,27 @@ char *kafka_topic_config(const char *bootstrap, const char *topic, const char *n
     return value;
 }
 
+/* A new topic can be in the metadata before the broker that leads it knows that it does. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
 void kafka_watermarks(const char *bootstrap, const char *topic, int32_t partition, int64_t *low,
                       int64_t *high)
 {
+    rd_kafka_resp_err_t code;
     rd_kafka_t *kafka = client(RD_KAFKA_CONSUMER, rd_kafka_conf_new(), bootstrap);
-    assert_int_equal(rd_kafka_query_watermark_offsets(kafka, topic, partition, low, high, WAIT_MS),
-                     0);
+    const int64_t deadline = now_ms() + WAIT_MS;
+    while ((code = rd_kafka_query_watermark_offsets(kafka, topic, partition, low, high, WAIT_MS)) !=
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           is_passing(code) && now_ms() < deadline)
+        usleep(10000);
+    if (code)
+        fail_msg("watermarks of %s[%d]: %s", topic, partition, rd_kafka_err2str(code));
     rd_kafka_destroy(kafka);
 }
 
