@@ -13,9 +13,10 @@
 
 #include "support_damage.h"
 
-#define FLIPS  12 /* for each file */
-#define CUTS   4
-#define TABLED (DAMAGE_KEYS / 2) /* items in tables; those behind are in the log */
+#define FLIPS       12 /* for each file */
+#define CUTS        4
+#define RECORDS_MAX 1000
+#define TABLED      (DAMAGE_KEYS / 2) /* items in tables; those behind are in the log */
 
 static const weir_option options[] = {{"use_fsync", "false"}, {NULL, NULL}};
 static const damage_subject subject = {"rocksdb", options, NULL};
@@ -117,6 +118,55 @@ static void test_damage_to_the_other_files_does_not_matter(void **state)
     }
 }
 
+/* Where the records of a log or manifest of one block begin. */
+static size_t find_records(const uint8_t *bytes, size_t size, size_t positions[RECORDS_MAX])
+{
+    size_t count = 0;
+    for (size_t at = 0; at + 7 <= size && count < RECORDS_MAX;
+         at += 7 + (bytes[at + 4] | (size_t)bytes[at + 5] << 8))
+        positions[count++] = at;
+    return count;
+}
+
+/* Flips each bit of the size of a record in turn: RocksDB alone may end the file there. */
+static void damage_the_size_at(const char *name, uint8_t *bytes, size_t size, size_t record)
+{
+    for (int bit = 0; bit < 16; bit++) {
+        char folder[512];
+        snprintf(folder, sizeof folder, "%s", damage_copy());
+        uint8_t *at = bytes + record + 4 + bit / 8;
+        *at ^= (uint8_t)(1u << bit % 8);
+        FILE *file = fopen(fixture_path(folder, name), "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, size, file), size);
+        assert_int_equal(fclose(file), 0);
+        *at ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(damage_open_and_read(folder), WEIR_CORRUPTED);
+    }
+}
+
+static void test_after_a_kill_a_damaged_size_of_a_record_is_told(void **state)
+{
+    static uint8_t bytes[32768];
+    static size_t positions[RECORDS_MAX];
+    (void)state;
+    for (size_t i = 0; i < damage_file_count(); i++) {
+        const char *name = damage_file(i);
+        if (strstr(name, "MANIFEST-") == NULL && strstr(name, ".log") == NULL)
+            continue;
+        FILE *file = fopen(fixture_path(damage_copy(), name), "r");
+        assert_non_null(file);
+        const size_t size = fread(bytes, 1, sizeof bytes, file);
+        assert_in_range(size, 100, sizeof bytes - 1);
+        fclose(file);
+        const size_t count = find_records(bytes, size, positions);
+        assert_in_range(count, 3, RECORDS_MAX - 1);
+        damage_the_size_at(name, bytes, size, positions[0]);
+        damage_the_size_at(name, bytes, size, positions[count / 2]);
+        damage_the_size_at(name, bytes, size, positions[count - 2]);
+    }
+}
+
 /* What a writer that was killed left of its last record is no damage, and a cut looks like it. */
 static void test_after_a_kill_a_damaged_log_is_told_or_ends_early(void **state)
 {
@@ -188,6 +238,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest killed[] = {
         cmocka_unit_test(test_what_is_not_damaged_is_whole),
         cmocka_unit_test(test_after_a_kill_damage_elsewhere_is_told_or_does_not_matter),
+        cmocka_unit_test(test_after_a_kill_a_damaged_size_of_a_record_is_told),
         cmocka_unit_test(test_after_a_kill_a_damaged_log_is_told_or_ends_early),
     };
     weir_log_set_level(WEIR_LOG_ERROR);

@@ -284,6 +284,8 @@ static weir_status open_db(const weir_backend_open_args *args, weir_backend_db *
     if (status == WEIR_OK && state == WEIR__ROCKSDB_DATABASE)
         status = weir__rocksdb_closed_check(db, err);
     if (status == WEIR_OK)
+        status = weir__rocksdb_log_ends_check(db, err);
+    if (status == WEIR_OK)
         status = weir__rocksdb_options_make(db, args->create, err);
     if (status == WEIR_OK && !db->read_only)
         weir__rocksdb_closed_remove(db);

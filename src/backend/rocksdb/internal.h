@@ -135,6 +135,11 @@ void weir__rocksdb_closed_note(const weir_backend_db *db);
 /* Before a writer opens. */
 void weir__rocksdb_closed_remove(const weir_backend_db *db);
 
+/* --- logend.c --- */
+
+/* WEIR_CORRUPTED: a log or a manifest ends early for RocksDB, and in truth goes on. */
+weir_status weir__rocksdb_log_ends_check(const weir_backend_db *db, weir_error *err);
+
 /* --- read.c, write.c, iter.c, admin.c: the methods of the table --- */
 
 weir_status weir__rocksdb_get(weir_backend_db *db, weir_backend_cf *cf,
