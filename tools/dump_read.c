@@ -82,8 +82,8 @@ static weir_status take(dump_reader *reader, size_t size, weir_error *err)
         if (ferror(reader->in))
             return weir_error_set(err, WEIR_IO, "can't read the dump: %s", strerror(errno));
         return weir_error_set(err, WEIR_CORRUPTED,
-                              "the dump is cut short: it ends after %" PRIu64 " bytes, in the "
-                              "middle of a block",
+                              "the dump is cut short or altered: it ends after %" PRIu64
+                              " bytes, in the middle of a block",
                               reader->read);
     }
     return WEIR_OK;

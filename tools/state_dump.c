@@ -221,6 +221,14 @@ static weir_status load_all(loading *l, FILE *in, weir_error *err)
     return status == WEIR_OK ? state_target_commit(&l->target, err) : status;
 }
 
+static int tell_load(const state_request *request, const weir_error *err)
+{
+    const bool is_damage = err->status == WEIR_CORRUPTED;
+    return tool_fail(
+        "can't load %s: %s%s", request->operands[0], err->message,
+        is_damage ? "; nothing was loaded: use another copy of the dump, or take it anew" : "");
+}
+
 static int load_from(const state_request *request, const state_location *location, FILE *in)
 {
     loading l = {.store = {.name = ""},
@@ -230,7 +238,7 @@ static int load_from(const state_request *request, const state_location *locatio
     int code = state_target_begin(&l.target, NULL);
     state_progress_init(&l.progress, request, "load", 0, 0);
     if (code == TOOL_DONE && load_all(&l, in, &err) != WEIR_OK)
-        code = tool_fail("%s", err.message);
+        code = tell_load(request, &err);
     state_progress_end(&l.progress);
     state_target_end(&l.target);
     if (code == TOOL_DONE)

@@ -64,13 +64,13 @@ test_a_damaged_dump_is_refused_and_leaves_nothing() {
         expect_message 1 "dump" "$weir" state load "$work/cut" "rocksdb:$work/t"
         expect_nothing_at "$work/t"
     done
-    expect 1 "the dump is cut short: it ends after $((size / 2)) bytes" \
+    expect 1 "the dump is cut short or altered: it ends after $((size / 2)) bytes" \
         "$weir" state load <(head -c $((size / 2)) "$work/dump") "rocksdb:$work/t"
     for at in 9 $((size / 2)); do
         cp "$work/dump" "$work/bad"
         printf '\x5a' | dd of="$work/bad" bs=1 seek="$at" conv=notrunc status=none
         cmp -s "$work/dump" "$work/bad" && continue
-        expect_message 1 "the dump" "$weir" state load "$work/bad" "rocksdb:$work/t"
+        expect_message 1 "can't load $work/bad: the dump" "$weir" state load "$work/bad" "rocksdb:$work/t"
         expect_nothing_at "$work/t"
     done
     (cat "$work/dump"; echo x) >"$work/bad"
