@@ -30,7 +30,7 @@
 #define NOTE      "CLOSED"
 #define NOTE_MAX  65536u
 #define CURRENT   "CURRENT"
-#define LINE_MAX_ 512u
+#define NAME_ROOM 512u
 #define BLOCK     65536u
 
 /* Adds the line of a file. False: it can't be read, or there is no memory. */
@@ -146,7 +146,7 @@ static bool is_whole(const char *note)
 }
 
 /* The name in the first line that differs: "size NAME hash". */
-static void find_difference(const char *note, const char *now, char name[LINE_MAX_])
+static void find_difference(const char *note, const char *now, char name[NAME_ROOM])
 {
     size_t at = 0;
     size_t line = 0;
@@ -154,7 +154,7 @@ static void find_difference(const char *note, const char *now, char name[LINE_MA
         if (note[at] == '\n')
             line = at + 1;
     }
-    (void)snprintf(name, LINE_MAX_, "a file");
+    (void)snprintf(name, NAME_ROOM, "a file");
     /* A log that is gone differs from the next line, or from the checksum. */
     if (strncmp(note + line, "checksum", 8) != 0)
         (void)sscanf(note + line, "%*s %511s", name);
@@ -163,7 +163,7 @@ static void find_difference(const char *note, const char *now, char name[LINE_MA
 weir_status weir__rocksdb_closed_check(const weir_backend_db *db, weir_error *err)
 {
     weir_status status = WEIR_OK;
-    char name[LINE_MAX_];
+    char name[NAME_ROOM];
     char *note = read_text(db->location, NOTE);
     char *now = note && is_whole(note) ? describe(db) : NULL;
     if (now && is_about(note, now) && strcmp(note, now) != 0) {
