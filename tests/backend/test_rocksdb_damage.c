@@ -101,7 +101,7 @@ static void test_a_damaged_current_is_told(void **state)
 static void test_a_damaged_identity_of_the_folder_is_told_or_does_not_matter(void **state)
 {
     (void)state;
-    assert_true(damage_each("weir.json", 2 * FLIPS, damage_flip) > FLIPS);
+    assert_true(damage_each("weir.json", FLIPS, damage_flip) > FLIPS / 2);
     assert_true(damage_each("weir.json", CUTS, damage_cut) > 0);
     assert_int_equal(damage_each("weir.json", 1, damage_take_away), 0);
 }
@@ -112,8 +112,8 @@ static void test_damage_to_the_other_files_does_not_matter(void **state)
     static const char *const names[] = {"OPTIONS-", "IDENTITY", "CLOSED"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        assert_int_equal(damage_each(names[i], FLIPS, damage_flip), 0);
-        assert_int_equal(damage_each(names[i], CUTS, damage_cut), 0);
+        assert_int_equal(damage_each(names[i], CUTS, damage_flip), 0);
+        assert_int_equal(damage_each(names[i], 1, damage_cut), 0);
         assert_int_equal(damage_each(names[i], 1, damage_take_away), 0);
     }
 }
@@ -128,10 +128,10 @@ static size_t find_records(const uint8_t *bytes, size_t size, size_t positions[R
     return count;
 }
 
-/* Flips each bit of the size of a record in turn: RocksDB alone may end the file there. */
+/* Flips bits of the size of a record in turn: RocksDB alone may end the file there. */
 static void damage_the_size_at(const char *name, uint8_t *bytes, size_t size, size_t record)
 {
-    for (int bit = 0; bit < 16; bit++) {
+    for (int bit = 0; bit < 16; bit += 3) {
         char folder[512];
         snprintf(folder, sizeof folder, "%s", damage_copy());
         uint8_t *at = bytes + record + 4 + bit / 8;
