@@ -91,6 +91,12 @@ static void test_a_flipped_bit_in_a_manifest_is_told_or_does_not_matter(void **s
     assert_true(damage_each("manifest/", FLIPS, damage_flip) > 0);
 }
 
+static void test_a_flipped_bit_in_a_list_of_compactions_is_told_or_does_not_matter(void **state)
+{
+    (void)state;
+    (void)damage_each(".compactions", FLIPS, damage_flip);
+}
+
 static void test_a_cut_file_is_told_or_does_not_matter(void **state)
 {
     (void)state;
@@ -210,6 +216,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_flipped_bit_in_a_table_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_flipped_bit_in_the_log_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_flipped_bit_in_a_manifest_is_told_or_does_not_matter),
+        cmocka_unit_test(test_a_flipped_bit_in_a_list_of_compactions_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_cut_file_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left),
         cmocka_unit_test(test_a_newer_format_is_told_as_that_and_nothing_is_touched),
