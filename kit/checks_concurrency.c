@@ -206,8 +206,42 @@ static bool a_database_may_move_from_thread_to_thread(kit_subject *c)
     return true;
 }
 
+/* One moment, which the writer leaves behind; the writer does not notice. */
+static bool read_beside(kit_subject *c, const char *expected, weir_backend_db *writer)
+{
+    weir_backend_cf *cf;
+    EXPECT(WEIR_OK, c->open(c, KIT_OPEN_READ_ONLY));
+    weir_backend_db *beside = c->db;
+    EXPECT(WEIR_OK, c->backend->cf_open(beside, WEIR_BACKEND_DEFAULT_CF, false, &cf, &c->err));
+    c->db = writer;
+    EXPECT(WEIR_OK, put(c, family(c, WEIR_BACKEND_DEFAULT_CF), "a", "later"));
+    EXPECT(WEIR_OK, c->backend->flush(writer, &c->err));
+    c->db = beside;
+    bool is_right = reads(c, cf, NULL, NULL, false, NULL, expected);
+    EXPECT(WEIR_OK, c->close(c));
+    c->db = writer;
+    return is_right;
+}
+
+static bool a_reader_beside_a_writer_sees_one_moment(kit_subject *c)
+{
+    if (c->through_host)
+        return kit_skip(c, "checked on the bare backend");
+    weir_backend_db *writer = c->db;
+    weir_backend_cf *cf = family(c, WEIR_BACKEND_DEFAULT_CF);
+    MUST(fill_five(c, cf));
+    EXPECT(WEIR_OK, c->backend->flush(writer, &c->err));
+    MUST(read_beside(c, "a=1 b=2 c=3 d=4 e=5 ", writer));
+    MUST(read_beside(c, "a=later b=2 c=3 d=4 e=5 ", writer));
+    EXPECT(WEIR_OK, put(c, cf, "f", "6"));
+    MUST(reads(c, cf, NULL, NULL, false, NULL, "a=later b=2 c=3 d=4 e=5 f=6 "));
+    return true;
+}
+
 const kit_check kit_concurrency_checks[] = {
     CLOSED_CASE(a_database_may_move_from_thread_to_thread, KIT_CONCURRENCY, 0),
     CASE(readers_beside_a_writer_see_whole_batches, KIT_CONCURRENCY, WEIR_CAP_CONCURRENT_READERS),
+    CASE(a_reader_beside_a_writer_sees_one_moment, KIT_CONCURRENCY,
+         WEIR_CAP_READ_BESIDE_WRITER | WEIR_CAP_PERSISTENT),
     {NULL, KIT_CONCURRENCY, 0, NULL, false},
 };

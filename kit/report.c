@@ -21,6 +21,7 @@ static const struct {
     {WEIR_CAP_CONCURRENT_READERS, "concurrent readers"},
     {WEIR_CAP_PERSISTENT, "persistent"},
     {WEIR_CAP_DECORATOR, "decorator"},
+    {WEIR_CAP_READ_BESIDE_WRITER, "read beside a writer"},
 };
 #define CAPABILITY_COUNT (sizeof capability_names / sizeof capability_names[0])
 

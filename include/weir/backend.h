@@ -96,6 +96,10 @@ typedef struct weir_backend weir_backend;
 /* Wraps another backend: open receives it in args->inner. Its name may stand
  * before another with a colon, as in "trace:rocksdb". */
 #define WEIR_CAP_DECORATOR (UINT64_C(1) << 9)
+/* A database may be opened read_only, in any process, while a writer has it open: it shows what
+ * was stored at one moment, and the writer does not notice. What the writer has replaced
+ * meanwhile and removed is WEIR_BUSY. */
+#define WEIR_CAP_READ_BESIDE_WRITER (UINT64_C(1) << 10)
 
 /* ---------------------------------------------------------------------------
  * Options
@@ -352,7 +356,9 @@ struct weir_backend {
     /*
      * Optional. Since 1. Room for what comes later without a new method. op is a
      * name; an unknown one is WEIR_UNSUPPORTED. What arg is depends on op.
-     * Known names of the decorators are in docs/backends.md.
+     * Known names of the decorators are in docs/backends.md. "clone": arg is a location, as for
+     * checkpoint(); the new database shares files with this one, so that it costs the same
+     * however much there is, and destroy() of this one is WEIR_BUSY as long as they are needed.
      */
     weir_status (*control)(weir_backend_db *db, const char *op, void *arg, weir_error *err);
 

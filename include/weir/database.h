@@ -50,6 +50,9 @@ typedef struct weir_database_config {
     bool create;
     /* Waiting for a lock ends after this many ms, whatever open_max_retries says. 0: no bound. */
     int open_deadline_ms;
+    /* With read_only, where the backend can (WEIR_CAP_READ_BESIDE_WRITER): writers are not kept
+     * away, and one may have it open already. Else as if it were false. Default false. */
+    bool beside_writer;
 } weir_database_config;
 
 WEIR_API void weir_database_config_init(weir_database_config *config);

@@ -64,6 +64,7 @@ typedef struct weir_slatedb_options {
     int64_t open_max_retries;      /* 10 */
     double open_retry_backoff;     /* seconds, 3.0 */
     int on_corrupted_recreate;     /* 0 or 1; 1 */
+    double garbage_age;            /* seconds, 900 */
 } weir_slatedb_options;
 
 WEIR_API void weir_slatedb_options_init(weir_slatedb_options *options);

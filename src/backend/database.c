@@ -166,6 +166,7 @@ typedef struct folder_attempt {
     weir__database *database;
     bool create;
     bool read_only;
+    bool needs_lock;
 } folder_attempt;
 
 /* Takes the lock, in a folder that it makes if need be. Tried again while LOCKED or BUSY. */
@@ -181,6 +182,8 @@ static weir_status take_folder(void *arg, weir_error *err)
     } else if (!is_folder(database->location)) {
         return WEIR_NOT_FOUND;
     }
+    if (!attempt->needs_lock)
+        return WEIR_OK;
     weir_status status =
         weir__lock_take(&database->lock, database->location, attempt->read_only, &owner, err);
     if (status == WEIR_OK && owner.known)
@@ -227,7 +230,14 @@ static weir_status open_folder(weir__database *database, const weir__database_co
     bool written;
     weir_error inner;
     weir_error_init(&inner);
-    folder_attempt attempt = {database, config->create, config->read_only};
+    const uint64_t capabilities = weir__chain_top(database->chain)->capabilities;
+    folder_attempt attempt = {
+        .database = database,
+        .create = config->create,
+        .read_only = config->read_only,
+        .needs_lock = !config->read_only || !config->beside_writer ||
+                      (capabilities & WEIR_CAP_READ_BESIDE_WRITER) == 0,
+    };
     weir_status status = weir__wait_for(wait, WEIR__WAIT_POLL, take_folder, &attempt, &inner);
     if (status != WEIR_OK)
         return weir__database_error(database, status, "can't open state", &inner, err);

@@ -35,6 +35,8 @@ typedef struct weir__database_config {
     const char *label;          /* "store=default stream=flights partition=3" */
     bool create;
     bool read_only;
+    /* Read beside a writer where the backend can. */
+    bool beside_writer;
     /* A changelog can rebuild it: corrupted data may be destroyed and made anew. */
     bool can_rebuild;
     /* … and so may what another backend wrote. */

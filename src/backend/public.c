@@ -50,6 +50,7 @@ static weir_status resolve(const weir_database_config *given, char backend[WEIR_
         .create = known.create && !known.read_only,
         .read_only = known.read_only,
         .open_deadline_ms = known.open_deadline_ms,
+        .beside_writer = known.beside_writer,
     };
     return status;
 }

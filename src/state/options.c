@@ -90,6 +90,7 @@ static const member slatedb_members[] = {
     SIZE(weir_slatedb_options, open_max_retries),
     SECONDS(weir_slatedb_options, open_retry_backoff),
     SWITCH(weir_slatedb_options, on_corrupted_recreate),
+    SECONDS(weir_slatedb_options, garbage_age),
     {NULL, MEMBER_TEXT, 0},
 };
 

@@ -217,6 +217,32 @@ static void test_opened_read_only_it_tells_all_and_changes_nothing(void **state)
     assert_string_equal(fixture_read(*state, "files"), before);
 }
 
+/* Of another process as well: the host would keep any other backend from it by its lock. */
+static void test_it_is_read_beside_its_writer(void **state)
+{
+    static const weir_option flushed[] = {
+        {"durability", "flushed"}, {"use_fsync", "false"}, {"open_max_retries", "0"}, {NULL, NULL}};
+    const char *folder = fixture_path(*state, "db");
+    weir__database *beside;
+    weir__database *writer = fixture_open("slatedb", folder, flushed);
+    weir__database_config config = fixture_config("slatedb", folder, flushed);
+    config.read_only = true;
+    assert_int_equal(weir__database_open(&config, &beside, NULL), WEIR_LOCKED);
+    config.beside_writer = true;
+    for (char value[] = "1"; value[0] <= '3'; value[0]++) {
+        assert_int_equal(fixture_put(writer, "key", value, NULL), WEIR_OK);
+        assert_int_equal(weir__database_open(&config, &beside, NULL), WEIR_OK);
+        assert_string_equal(fixture_get(beside, "key"), value);
+        assert_int_equal(fixture_put(writer, "key", "later", NULL), WEIR_OK);
+        assert_string_equal(fixture_get(beside, "key"), value);
+        fixture_close(beside);
+    }
+    fixture_close(writer);
+    writer = fixture_open("slatedb", folder, flushed);
+    assert_string_equal(fixture_get(writer, "key"), "later");
+    fixture_close(writer);
+}
+
 /* ------------------------------------------------------------------- the database */
 
 static void test_each_compression_reads_back_what_it_wrote(void **state)
@@ -344,6 +370,7 @@ int main(void)
         TEST(test_another_backend_does_not_open_its_folder),
         TEST(test_what_is_not_there_is_not_found),
         TEST(test_opened_read_only_it_tells_all_and_changes_nothing),
+        TEST(test_it_is_read_beside_its_writer),
         TEST(test_each_compression_reads_back_what_it_wrote),
         TEST(test_a_checkpoint_outlives_its_source),
         TEST(test_figures_tell_the_size_of_what_is_stored),

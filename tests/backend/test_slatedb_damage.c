@@ -177,6 +177,30 @@ static void test_a_newer_format_is_told_as_that_and_nothing_is_touched(void **st
         assert_int_equal(access(fixture_path(folder, damage_file(i)), F_OK), 0);
 }
 
+/* No checksum covers the number of a table's format, which is its last two bytes. */
+static void test_a_table_of_a_newer_format_is_told_as_that(void **state)
+{
+    (void)state;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", damage_copy());
+    for (size_t i = 0; i < damage_file_count(); i++) {
+        if (strstr(damage_file(i), ".sst") == NULL)
+            continue;
+        FILE *file = fopen(fixture_path(folder, damage_file(i)), "r+");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, -2, SEEK_END), 0);
+        assert_int_equal(fwrite("\0\3", 1, 2, file), 2);
+        assert_int_equal(fclose(file), 0);
+    }
+    weir__database *database;
+    weir_error err;
+    weir_error_init(&err);
+    weir__database_config config = fixture_config("slatedb", folder, options);
+    config.can_rebuild = true;
+    assert_int_equal(weir__database_open(&config, &database, &err), WEIR_VERSION);
+    assert_tells(&err, "format 3");
+}
+
 static void test_a_table_that_is_gone_is_told(void **state)
 {
     (void)state;
@@ -220,6 +244,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_cut_file_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left),
         cmocka_unit_test(test_a_newer_format_is_told_as_that_and_nothing_is_touched),
+        cmocka_unit_test(test_a_table_of_a_newer_format_is_told_as_that),
         cmocka_unit_test(test_a_table_that_is_gone_is_told),
         cmocka_unit_test(test_data_without_any_manifest_is_told),
         cmocka_unit_test(test_corrupted_state_with_a_changelog_is_made_anew),

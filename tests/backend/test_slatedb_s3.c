@@ -171,6 +171,218 @@ static void test_small_checkpoints_do_not_leave_many_files_to_read(void **state)
     fixture_close(database);
 }
 
+/* -------------------------------------------------------------- readers and clones */
+
+/* What nobody needs is removed after a second; tables are small, and merged soon. */
+static const weir_option busy[] = {{"garbage_age", "1"},       {"durability", "memory"},
+                                   {"memtable_size", "64KiB"}, {"manifest_poll_interval", "0.05"},
+                                   {"open_max_retries", "0"},  {NULL, NULL}};
+
+static weir__database *open_beside(const char *location)
+{
+    /* Not what the writer has in its cache. */
+    static const weir_option apart[] = {{"block_cache_size", "64KiB"}, {NULL, NULL}};
+    weir__database *database;
+    weir_error err;
+    weir_error_init(&err);
+    weir__database_config config = fixture_config("slatedb", location, apart);
+    config.create = false;
+    config.read_only = true;
+    if (weir__database_open(&config, &database, &err) != WEIR_OK)
+        fail_msg("%s", err.message);
+    return database;
+}
+
+static void test_looking_at_state_does_not_fence_its_writer(void **state)
+{
+    (void)state;
+    const char *location = s3_location("looked/0");
+    weir__database *writer = fixture_open("slatedb", location, NULL);
+    for (char value[] = "1"; value[0] <= '3'; value[0]++) {
+        assert_int_equal(fixture_put(writer, "key", value, NULL), WEIR_OK);
+        weir__database *beside = open_beside(location);
+        assert_string_equal(fixture_get(beside, "key"), value);
+        assert_int_equal(fixture_put(writer, "key", "later", NULL), WEIR_OK);
+        assert_string_equal(fixture_get(beside, "key"), value);
+        fixture_close(beside);
+    }
+    fixture_close(writer);
+}
+
+#define KEYS 200
+
+/* Each value is "WORD" and as many bytes that a few hundred fill a memtable. */
+static void fill(weir__database *database, char word)
+{
+    char key[16];
+    char value[1024];
+    memset(value, word, sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "key %d", i);
+        weir_backend_cf *cf;
+        const weir_backend *backend = weir__database_backend(database);
+        weir_backend_db *db = weir__database_handle(database);
+        assert_int_equal(backend->cf_open(db, "default", true, &cf, NULL), WEIR_OK);
+        weir_backend_op op = {.kind = WEIR_OP_PUT,
+                              .cf = cf,
+                              .key = weir_slice_str(key),
+                              .value = weir_slice_str(value)};
+        assert_int_equal(backend->write(db, &op, 1, 0, NULL), WEIR_OK);
+    }
+    assert_int_equal(weir__database_backend(database)->flush(weir__database_handle(database), NULL),
+                     WEIR_OK);
+}
+
+static void assert_filled(weir__database *database, char word)
+{
+    char key[16];
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "key %d", i);
+        const char *value = fixture_get(database, key);
+        assert_non_null(value);
+        assert_int_equal(value[0], word);
+        assert_int_equal(strlen(value), 1023);
+    }
+}
+
+/* The names of the tables of a database, as the server tells them. */
+static size_t tables_of(const char *path, char *names, size_t size)
+{
+    char line[1024];
+    snprintf(
+        line, sizeof line,
+        "python3 -c 'import re, sys, urllib.request as u; print(*re.findall(\"<Key>(.*?)</Key>\","
+        " u.urlopen(sys.argv[1]).read().decode()))' "
+        "\"$AWS_ENDPOINT/weir?list-type=2&prefix=%s/slatedb/compacted/\"",
+        path);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t got = fread(names, 1, size - 1, pipe);
+    names[got] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+    return got;
+}
+
+/* Changes all of it until the collector has removed tables that were there. */
+static void go_on_until_tables_are_gone(weir__database *database, const char *path)
+{
+    static char before[65536];
+    static char now[65536];
+    int64_t deadline = weir__now_ms() + 40000;
+    tables_of(path, before, sizeof before);
+    for (char word = 'b';; word = (char)(word == 'y' ? 'b' : word + 1)) {
+        fill(database, word);
+        tables_of(path, now, sizeof now);
+        bool is_gone = false;
+        for (char *name = strtok(before, " \n"); name != NULL; name = strtok(NULL, " \n"))
+            is_gone |= strstr(now, name) == NULL;
+        if (is_gone)
+            break;
+        if (weir__now_ms() > deadline)
+            fail_msg("no table of %s was removed", path);
+        tables_of(path, before, sizeof before);
+    }
+    fill(database, 'z');
+}
+
+static void test_what_a_writer_removed_under_a_reader_is_no_damage(void **state)
+{
+    (void)state;
+    const char *location = s3_location("removed/0");
+    weir__database *writer = fixture_open("slatedb", location, busy);
+    fill(writer, 'a');
+    fixture_close(writer);
+    weir__database *beside = open_beside(location);
+    writer = fixture_open("slatedb", location, busy);
+    go_on_until_tables_are_gone(writer, "removed/0");
+    weir_error err;
+    weir_error_init(&err);
+    weir_backend_cf *cf;
+    weir_backend_value value;
+    const weir_backend *backend = weir__database_backend(beside);
+    weir_backend_db *db = weir__database_handle(beside);
+    weir_status status = backend->cf_open(db, "default", false, &cf, &err);
+    for (int i = 0; status == WEIR_OK && i < KEYS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key %d", i);
+        status = backend->get(db, cf, NULL, weir_slice_str(key), &value, &err);
+        if (status == WEIR_OK)
+            backend->value_release(db, &value);
+    }
+    print_message("%s: %s\n", weir_status_name(status), err.message);
+    assert_int_equal(status, WEIR_BUSY);
+    assert_tells(&err, "a writer has replaced");
+    (void)weir__database_close(beside, NULL);
+    beside = open_beside(location);
+    assert_filled(beside, 'z');
+    fixture_close(beside);
+    fixture_close(writer);
+}
+
+static weir_status clone(weir__database *database, const char *location, weir_error *err)
+{
+    weir_error_init(err);
+    return weir__database_backend(database)->control(weir__database_handle(database), "clone",
+                                                     (char *)(uintptr_t)location, err);
+}
+
+static void test_a_clone_stays_right_when_its_source_goes_on(void **state)
+{
+    (void)state;
+    const char *location = s3_location("source/0");
+    const char *copy = s3_location("clone/0");
+    static char names[65536];
+    weir_error err;
+    weir__database *database = fixture_open("slatedb", location, busy);
+    fill(database, 'a');
+    assert_int_equal(fixture_put(database, "last", "in the log", NULL), WEIR_OK);
+    assert_int_equal(clone(database, copy, &err), WEIR_OK);
+    tables_of("clone/0", names, sizeof names);
+    assert_null(strstr(names, "clone/0")); /* it has none of its own */
+    assert_int_equal(clone(database, copy, &err), WEIR_INVALID);
+    assert_tells(&err, "a database already");
+    assert_int_equal(clone(database, "s3://other/0", &err), WEIR_INVALID);
+    assert_tells(&err, "the same bucket");
+    go_on_until_tables_are_gone(database, "source/0");
+    /* As long as the clone has no other tables, these can't go. */
+    weir__database_config config = fixture_config("slatedb", location, busy);
+    assert_int_equal(weir__database_destroy(&config, &err), WEIR_BUSY);
+    assert_tells(&err, "clone");
+    weir__database *other = fixture_open("slatedb", copy, busy);
+    assert_filled(other, 'a');
+    assert_string_equal(fixture_get(other, "last"), "in the log");
+    assert_filled(database, 'z');
+    fixture_close(database);
+    fill(other, 'c');
+    assert_filled(other, 'c');
+    fixture_close(other);
+    database = fixture_open("slatedb", location, busy);
+    assert_filled(database, 'z');
+    fixture_close(database);
+    weir__database_config of_clone = fixture_config("slatedb", copy, busy);
+    assert_int_equal(weir__database_destroy(&of_clone, NULL), WEIR_OK);
+    assert_int_equal(weir__database_destroy(&config, NULL), WEIR_OK);
+}
+
+/* As `weir state` does beside a running application. */
+static void test_a_reader_makes_a_clone_of_what_is_stored(void **state)
+{
+    (void)state;
+    weir_error err;
+    const char *location = s3_location("running/0");
+    weir__database *writer = fixture_open("slatedb", location, NULL);
+    assert_int_equal(fixture_put(writer, "key", "1", NULL), WEIR_OK);
+    weir__database *beside = open_beside(location);
+    assert_int_equal(clone(beside, s3_location("running-clone/0"), &err), WEIR_OK);
+    fixture_close(beside);
+    assert_int_equal(fixture_put(writer, "key", "2", NULL), WEIR_OK);
+    weir__database *copy = fixture_open("slatedb", s3_location("running-clone/0"), NULL);
+    assert_string_equal(fixture_get(copy, "key"), "1");
+    fixture_close(copy);
+    fixture_close(writer);
+}
+
 /* -------------------------------------------------------------------------- fencing */
 
 static void test_a_newer_writer_fences_the_older_one(void **state)
@@ -263,6 +475,10 @@ int main(void)
         cmocka_unit_test(test_a_disk_cache_does_not_outlive_what_it_caches),
         cmocka_unit_test(test_a_checkpoint_goes_to_another_place_of_the_bucket),
         cmocka_unit_test(test_small_checkpoints_do_not_leave_many_files_to_read),
+        cmocka_unit_test(test_looking_at_state_does_not_fence_its_writer),
+        cmocka_unit_test(test_what_a_writer_removed_under_a_reader_is_no_damage),
+        cmocka_unit_test(test_a_clone_stays_right_when_its_source_goes_on),
+        cmocka_unit_test(test_a_reader_makes_a_clone_of_what_is_stored),
         cmocka_unit_test(test_a_newer_writer_fences_the_older_one),
         cmocka_unit_test(test_a_bucket_that_is_not_there_is_told),
         cmocka_unit_test(test_missing_credentials_are_told),

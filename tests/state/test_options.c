@@ -156,7 +156,7 @@ static void test_the_structs_have_the_options_of_the_backends(void **state)
     rocksdb.on_corrupted_recreate = 1;
     slatedb.durability = slatedb.disk_cache_dir = slatedb.compression = "x";
     slatedb.flush_interval = slatedb.manifest_poll_interval = slatedb.retry_timeout = 1;
-    slatedb.open_timeout = slatedb.open_retry_backoff = 1;
+    slatedb.open_timeout = slatedb.open_retry_backoff = slatedb.garbage_age = 1;
     slatedb.memtable_size = slatedb.max_unflushed = slatedb.block_cache_size = 1;
     slatedb.disk_cache_size = slatedb.min_filter_keys = slatedb.max_retries = 1;
     slatedb.max_log_files = 1;

@@ -157,6 +157,34 @@ done:
     return status;
 }
 
+/* A database at another place of the same bucket that shares the tables of this one. */
+static weir_status clone_to(weir_backend_db *db, const char *location, weir_error *err)
+{
+    weir__slate_error error;
+    weir__slatedb_settings target;
+    weir_status status = weir__slatedb_settings_move(db, location, &target, err);
+    if (status == WEIR_OK && (!db->settings.is_remote || !target.is_remote ||
+                              strcmp(db->settings.store_url, target.store_url) != 0))
+        status = weir__slatedb_error(db, err, WEIR_INVALID,
+                                     "can't clone to %s: a clone shares tables, so both must lie "
+                                     "in the same bucket; copy with 'weir state migrate' instead",
+                                     location);
+    if (status == WEIR_OK) {
+        int kind = weir_slate_clone(db->slate, &db->settings.config, &target.config, &error);
+        if (kind != WEIR__SLATE_OK)
+            status = weir__slatedb_fail(db, kind, &error, "make a clone", err);
+    }
+    weir__slatedb_settings_release(&target);
+    return status;
+}
+
+weir_status weir__slatedb_control(weir_backend_db *db, const char *op, void *arg, weir_error *err)
+{
+    return strcmp(op, "clone") == 0 ? clone_to(db, arg, err)
+                                    : weir__slatedb_error(db, err, WEIR_UNSUPPORTED,
+                                                          "slatedb has no operation '%s'", op);
+}
+
 weir_status weir__slatedb_stats(weir_backend_db *db,
                                 void (*visit)(const char *name, uint64_t value, void *arg),
                                 void *arg, weir_error *err)

@@ -50,19 +50,46 @@ static bool is_set(const char *name)
     return value != NULL && value[0] != '\0';
 }
 
-/* Without keys S3 asks a server that is only there on Amazon's machines. */
-static bool lacks_s3_credentials(const weir_backend_db *db)
+/* Without any, a server is asked that is only there on the machines of that cloud. */
+static const char *missing_credentials(const weir_backend_db *db)
 {
+    static const struct {
+        const char *scheme;
+        const char *any_of[9];
+        const char *hint;
+    } clouds[] = {
+        {"s3",
+         {"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+          "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+          "AWS_SKIP_SIGNATURE"},
+         "; there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+        {"a",
+         {"AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN",
+          "AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_TOKEN", "AZURE_STORAGE_CLIENT_SECRET",
+          "AZURE_FEDERATED_TOKEN_FILE", "AZURE_USE_AZURE_CLI", "AZURE_STORAGE_USE_EMULATOR"},
+         "; there are no credentials: set AZURE_STORAGE_ACCOUNT_NAME and "
+         "AZURE_STORAGE_ACCOUNT_KEY"},
+        {"gs",
+         {"GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY",
+          "GOOGLE_APPLICATION_CREDENTIALS", "SERVICE_ACCOUNT"},
+         "; there are no credentials: set GOOGLE_SERVICE_ACCOUNT to the path of a key"},
+    };
     const char *url = db->settings.store_url;
-    return url != NULL && strncmp(url, "s3", 2) == 0 && !is_set("AWS_ACCESS_KEY_ID") &&
-           !is_set("AWS_WEB_IDENTITY_TOKEN_FILE") &&
-           !is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") &&
-           !is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI") && !is_set("AWS_SKIP_SIGNATURE");
+    for (size_t i = 0; url != NULL && i < sizeof clouds / sizeof clouds[0]; i++) {
+        if (strncmp(url, clouds[i].scheme, strlen(clouds[i].scheme)) != 0)
+            continue;
+        for (size_t j = 0; j < sizeof clouds[i].any_of / sizeof clouds[i].any_of[0]; j++)
+            if (clouds[i].any_of[j] != NULL && is_set(clouds[i].any_of[j]))
+                return NULL;
+        return clouds[i].hint;
+    }
+    return NULL;
 }
 
 static const char *hint_of(const weir_backend_db *db, weir_status status)
 {
     const bool is_remote = db->settings.is_remote;
+    const char *missing = missing_credentials(db);
     switch (status) {
     case WEIR_FENCED:
         return "; a newer writer has opened this state: this one must stop";
@@ -73,8 +100,8 @@ static const char *hint_of(const weir_backend_db *db, weir_status status)
     case WEIR_PERMISSION:
     case WEIR_IO:
     case WEIR_TIMEOUT:
-        if (lacks_s3_credentials(db))
-            return "; there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+        if (missing != NULL)
+            return missing;
         if (status == WEIR_PERMISSION)
             return is_remote ? "; check the credentials in the environment and what they allow"
                              : "; give the user of this process the right to read and write the "

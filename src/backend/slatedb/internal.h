@@ -90,6 +90,7 @@ weir_status weir__slatedb_snapshot_open(weir_backend_db *db, weir_backend_snapsh
                                         weir_error *err);
 void weir__slatedb_snapshot_close(weir_backend_db *db, weir_backend_snapshot *snapshot);
 weir_status weir__slatedb_checkpoint(weir_backend_db *db, const char *location, weir_error *err);
+weir_status weir__slatedb_control(weir_backend_db *db, const char *op, void *arg, weir_error *err);
 weir_status weir__slatedb_stats(weir_backend_db *db,
                                 void (*visit)(const char *name, uint64_t value, void *arg),
                                 void *arg, weir_error *err);

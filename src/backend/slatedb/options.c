@@ -25,6 +25,7 @@ enum option_row {
     ROW_COMPRESSION,
     ROW_MIN_FILTER_KEYS,
     ROW_MANIFEST_POLL_INTERVAL,
+    ROW_GARBAGE_AGE,
     ROW_MAX_RETRIES,
     ROW_RETRY_TIMEOUT,
     ROW_OPEN_TIMEOUT,
@@ -65,6 +66,9 @@ const weir_option_spec weir__slatedb_option_table[] = {
                                     3600,
                                     "seconds between two looks for a newer writer and for "
                                     "compacted tables"},
+    [ROW_GARBAGE_AGE] = {"garbage_age", WEIR_OPTION_DOUBLE, "900", NULL, 1, 31536000,
+                         "seconds for which tables that were merged into others stay, for those "
+                         "who read beside the writer"},
     [ROW_MAX_RETRIES] = {"max_retries", WEIR_OPTION_INT, "8", NULL, 0, 1000,
                          "how often a request to an object store is tried again"},
     [ROW_RETRY_TIMEOUT] = {"retry_timeout", WEIR_OPTION_DOUBLE, "20", NULL, 0.1, 3600,
@@ -205,6 +209,7 @@ weir_status weir__slatedb_settings_read(const weir_backend_db *db, const char *l
     config->block_cache_bytes = (uint64_t)values[ROW_BLOCK_CACHE_SIZE].integer;
     config->disk_cache_bytes = (uint64_t)values[ROW_DISK_CACHE_SIZE].integer;
     config->manifest_poll_ms = milliseconds(&values[ROW_MANIFEST_POLL_INTERVAL]);
+    config->garbage_age_ms = milliseconds(&values[ROW_GARBAGE_AGE]);
     config->retry_timeout_ms = milliseconds(&values[ROW_RETRY_TIMEOUT]);
     config->open_timeout_ms = milliseconds(&values[ROW_OPEN_TIMEOUT]);
     config->max_retries = (uint32_t)values[ROW_MAX_RETRIES].integer;

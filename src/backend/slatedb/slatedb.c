@@ -242,10 +242,10 @@ const weir_backend *weir_backend_get(uint32_t host_abi_version)
         .abi_version = WEIR_BACKEND_ABI_VERSION,
         .name = "slatedb",
         .version = "slatedb " WEIR_SLATEDB_VERSION " (beta)",
-        .capabilities = WEIR_CAP_ATOMIC_BATCH | WEIR_CAP_BOUNDED_ITERATION |
-                        WEIR_CAP_REVERSE_ITERATION | WEIR_CAP_SNAPSHOTS |
-                        WEIR_CAP_DURABLE_ON_WRITE | WEIR_CAP_OBJECT_STORAGE |
-                        WEIR_CAP_CONCURRENT_READERS | WEIR_CAP_PERSISTENT,
+        .capabilities =
+            WEIR_CAP_ATOMIC_BATCH | WEIR_CAP_BOUNDED_ITERATION | WEIR_CAP_REVERSE_ITERATION |
+            WEIR_CAP_SNAPSHOTS | WEIR_CAP_DURABLE_ON_WRITE | WEIR_CAP_OBJECT_STORAGE |
+            WEIR_CAP_CONCURRENT_READERS | WEIR_CAP_PERSISTENT | WEIR_CAP_READ_BESIDE_WRITER,
         .options = weir__slatedb_option_table,
         .open = open_db,
         .close = close_db,
@@ -265,6 +265,7 @@ const weir_backend *weir_backend_get(uint32_t host_abi_version)
         .snapshot_close = weir__slatedb_snapshot_close,
         .checkpoint = weir__slatedb_checkpoint,
         .stats = weir__slatedb_stats,
+        .control = weir__slatedb_control,
         .list = list_dbs,
     };
     return host_abi_version >= WEIR_BACKEND_ABI_VERSION ? &backend : NULL;

@@ -73,6 +73,7 @@ class SlateDBOptions:
     retry_timeout: Optional[float] = None
     open_timeout: Optional[float] = None
     use_fsync: Optional[bool] = None
+    garbage_age: Optional[float] = None
 
 
 _SLATEDB_FIELDS = tuple(

@@ -58,6 +58,7 @@ typedef struct weir__slate_config {
     const char *disk_cache_dir; /* NULL: none */
     uint64_t disk_cache_bytes;
     uint64_t manifest_poll_ms;
+    uint64_t garbage_age_ms;   /* for so long stays what the compactor has replaced */
     uint64_t retry_timeout_ms; /* for one request to an object store, with its retries */
     uint64_t open_timeout_ms;
     uint32_t max_retries;
@@ -77,7 +78,10 @@ int weir_slate_open(const weir__slate_config *config, weir__slate_db **db,
  * iterators, snapshots and values must be gone before.
  */
 int weir_slate_close(weir__slate_db *db, weir__slate_error *error);
-/* Deletes all objects of a database that is not open; none is OK. Empty local folders stay. */
+/*
+ * Deletes all objects of a database that is not open; none is OK. Empty local folders stay. BUSY: a
+ * clone shares its tables.
+ */
 int weir_slate_destroy(const weir__slate_config *config, weir__slate_error *error);
 /*
  * Calls visit with the path of each database that is named like config->path ("a/b/NAME") and lies
@@ -87,6 +91,12 @@ int weir_slate_list(const weir__slate_config *config, void (*visit)(const char *
                     void *arg, weir__slate_error *error);
 /* Makes a new database that holds what db holds now and shares nothing with it. */
 int weir_slate_copy(weir__slate_db *db, const weir__slate_config *target, weir__slate_error *error);
+/*
+ * Makes a new database in the same object store that holds what db (opened with source) has stored,
+ * and shares its tables; what db was told to write is stored before. INVALID: the target is there.
+ */
+int weir_slate_clone(weir__slate_db *db, const weir__slate_config *source,
+                     const weir__slate_config *target, weir__slate_error *error);
 
 /* snapshot may be NULL. On OK, value->owner goes to weir_slate_value_release. */
 int weir_slate_get(weir__slate_db *db, weir__slate_snapshot *snapshot, weir_slice key,

@@ -40,6 +40,7 @@ pub struct ShimError {
 pub struct Fail {
     kind: i32,
     message: String,
+    is_gone: bool,
 }
 
 impl Fail {
@@ -47,6 +48,7 @@ impl Fail {
         Fail {
             kind,
             message: message.into(),
+            is_gone: false,
         }
     }
 
@@ -79,6 +81,11 @@ impl Fail {
         Fail { message, ..self }
     }
 
+    /// An object that the database needs is not there.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     pub fn kind(&self) -> i32 {
         self.kind
     }
@@ -98,7 +105,11 @@ impl From<slatedb::Error> for Fail {
             ErrorKind::Internal => below.unwrap_or(KIND_PANIC),
             _ => below.unwrap_or(KIND_IO),
         };
-        Fail::new(kind, chain(&error))
+        let is_gone = first(&error, is_gone).is_some();
+        Fail {
+            is_gone,
+            ..Fail::new(kind, chain(&error))
+        }
     }
 }
 
@@ -159,29 +170,48 @@ fn is_damage(error: &(dyn StdError + 'static)) -> bool {
     }
 }
 
-/// What the first error of a known type below `error` says. SlateDB shares some of them.
-fn cause(error: &(dyn StdError + 'static)) -> Option<i32> {
+/// SlateDB shares some of the errors below its own.
+fn as_store<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a object_store::Error> {
+    error.downcast_ref::<object_store::Error>().or_else(|| {
+        error
+            .downcast_ref::<Arc<object_store::Error>>()
+            .map(Arc::as_ref)
+    })
+}
+
+fn is_gone(error: &(dyn StdError + 'static)) -> Option<()> {
+    matches!(as_store(error), Some(object_store::Error::NotFound { .. })).then_some(())
+}
+
+fn kind_of(error: &(dyn StdError + 'static)) -> Option<i32> {
+    let io = error
+        .downcast_ref::<std::io::Error>()
+        .or_else(|| error.downcast_ref::<Arc<std::io::Error>>().map(Arc::as_ref));
+    io.and_then(io_kind)
+        .or_else(|| as_store(error).and_then(store_kind))
+        .or_else(|| is_damage(error).then_some(KIND_CORRUPTED))
+        .or_else(|| error.is::<Newer>().then_some(KIND_VERSION))
+}
+
+/// What `look` finds first in `error` and those below it.
+fn first<T>(
+    error: &(dyn StdError + 'static),
+    look: impl Fn(&(dyn StdError + 'static)) -> Option<T>,
+) -> Option<T> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
-        let io = error
-            .downcast_ref::<std::io::Error>()
-            .or_else(|| error.downcast_ref::<Arc<std::io::Error>>().map(Arc::as_ref));
-        let store = error.downcast_ref::<object_store::Error>().or_else(|| {
-            error
-                .downcast_ref::<Arc<object_store::Error>>()
-                .map(Arc::as_ref)
-        });
-        let found = io
-            .and_then(io_kind)
-            .or_else(|| store.and_then(store_kind))
-            .or_else(|| is_damage(error).then_some(KIND_CORRUPTED))
-            .or_else(|| error.is::<Newer>().then_some(KIND_VERSION));
+        let found = look(error);
         if found.is_some() {
             return found;
         }
         next = error.source();
     }
     None
+}
+
+/// What the first error of a known type says.
+fn cause(error: &(dyn StdError + 'static)) -> Option<i32> {
+    first(error, kind_of)
 }
 
 /// Runs something that may panic.

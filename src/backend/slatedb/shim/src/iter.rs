@@ -27,6 +27,7 @@ enum Items {
 }
 
 pub struct Iter {
+    db: *const Handle,
     inner: Items,
     block: Vec<u8>,
     items: usize,
@@ -75,7 +76,7 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
     Ok(Items::Slate(match (snapshot, engine) {
         (Some(snapshot), _) => snapshot.scan_with_options(bounds, &options).await?,
         (None, Engine::Writer(db)) => db.scan_with_options(bounds, &options).await?,
-        (None, Engine::Reader(reader)) => reader.scan_with_options(bounds, &options).await?,
+        (None, Engine::Reader(reader)) => reader.db.scan_with_options(bounds, &options).await?,
     }))
 }
 
@@ -90,8 +91,10 @@ pub unsafe extern "C" fn weir_slate_iter_open(
     error: *mut ShimError,
 ) -> i32 {
     guard_read(error, || {
-        let inner = block_on(scan(&*db, snapshot.as_ref(), &*range))?;
+        let inner =
+            block_on(scan(&*db, snapshot.as_ref(), &*range)).map_err(|fail| (*db).explain(fail))?;
         *iter = Box::into_raw(Box::new(Iter {
+            db,
             inner,
             block: Vec::new(),
             items: FIRST_BLOCK_ITEMS,
@@ -112,7 +115,7 @@ pub unsafe extern "C" fn weir_slate_iter_block(
         let iter = &mut *iter;
         iter.block.clear();
         if !iter.ended {
-            block_on(fill(iter))?;
+            block_on(fill(iter)).map_err(|fail| (*iter.db).explain(fail))?;
             iter.items = (iter.items * 4).min(BLOCK_ITEMS);
         }
         *block = Slice {

@@ -6,9 +6,11 @@
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
+mod clone;
 mod error;
 mod iter;
 mod open;
+mod reader;
 mod recent;
 mod runtime;
 mod scan;
@@ -21,9 +23,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use slatedb::config::{FlushOptions, FlushType};
-use slatedb::{Db, DbReader, DbSnapshot, WriteBatch};
+use slatedb::{Db, DbSnapshot, WriteBatch};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use reader::Reader;
 use recent::Change;
 use runtime::{block_on, enter};
 use scan::Tables;
@@ -79,7 +82,7 @@ const OP_PUT: u32 = 1;
 /// The one writer of a location, or a reader that changes nothing there.
 pub enum Engine {
     Writer(Db),
-    Reader(DbReader),
+    Reader(Reader),
 }
 
 /// Each durable write is a file of the log, and opening after a crash reads one by one. SlateDB
@@ -156,6 +159,14 @@ impl Handle {
         }
     }
 
+    /// A failure of reading.
+    fn explain(&self, fail: impl Into<Fail>) -> Fail {
+        match &self.engine {
+            Engine::Writer(_) => fail.into(),
+            Engine::Reader(reader) => reader.explain(fail.into()),
+        }
+    }
+
     fn writer(&self) -> Result<&Db, Fail> {
         match self.engine()? {
             Engine::Writer(db) => Ok(db),
@@ -180,7 +191,7 @@ async fn read(
     match (snapshot, engine) {
         (Some(snapshot), _) => snapshot.get(key).await,
         (None, Engine::Writer(db)) => db.get(key).await,
-        (None, Engine::Reader(reader)) => reader.get(key).await,
+        (None, Engine::Reader(reader)) => reader.db.get(key).await,
     }
 }
 
@@ -204,7 +215,8 @@ pub unsafe extern "C" fn weir_slate_get(
     error: *mut ShimError,
 ) -> i32 {
     guard_read(error, || {
-        match block_on(read((*db).engine()?, snapshot.as_ref(), key.bytes()))? {
+        let found = block_on(read((*db).engine()?, snapshot.as_ref(), key.bytes()));
+        match found.map_err(|error| (*db).explain(error))? {
             Some(found) => {
                 *value = hand_out(found);
                 Ok(KIND_OK)
@@ -230,7 +242,8 @@ pub unsafe extern "C" fn weir_slate_multi_get(
         let reads = keys
             .iter()
             .map(|key| read(engine, snapshot.as_ref(), key.bytes()));
-        let found = block_on(futures::future::try_join_all(reads))?;
+        let found =
+            block_on(futures::future::try_join_all(reads)).map_err(|error| (*db).explain(error))?;
         for (i, value) in found.into_iter().enumerate() {
             if let Some(value) = value {
                 *values.add(i) = hand_out(value);
@@ -361,7 +374,7 @@ pub unsafe extern "C" fn weir_slate_stats(
     guard(error, || {
         let manifest = match (*db).engine()? {
             Engine::Writer(db) => db.manifest(),
-            Engine::Reader(reader) => reader.manifest(),
+            Engine::Reader(reader) => reader.db.manifest(),
         };
         let (mut tables, mut bytes) = (0, 0);
         for table in manifest.all_sst_views() {

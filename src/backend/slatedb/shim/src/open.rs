@@ -13,7 +13,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use slatedb::config::{
     CloseOptions, CompactionWorkerOptions, CompactorOptions, CompressionCodec, DbReaderOptions,
-    FlushOptions, FlushType, ObjectStoreCacheOptions, Settings,
+    FlushOptions, FlushType, GarbageCollectorDirectoryOptions, GarbageCollectorOptions,
+    ObjectStoreCacheOptions, Settings,
 };
 use slatedb::db_cache::foyer::{FoyerCache, FoyerCacheOptions};
 use slatedb::db_cache::DbCache;
@@ -22,10 +23,12 @@ use slatedb::object_store::path::Path;
 use slatedb::object_store::{ObjectStore, ObjectStoreExt};
 use slatedb::{Db, DbReader, DbReaderMode, WriteBatch};
 
+use crate::clone::release;
 use crate::error::{
     catch, guard, Fail, ShimError, KIND_CORRUPTED, KIND_INVALID, KIND_NOT_FOUND, KIND_OK,
-    KIND_PANIC, KIND_TIMEOUT,
+    KIND_PANIC, KIND_PERMISSION, KIND_TIMEOUT,
 };
+use crate::reader::{Reader, Still};
 use crate::runtime::{block_on, enter};
 use crate::scan::Tables;
 use crate::store::resolve;
@@ -36,7 +39,7 @@ use crate::{text, Engine, Handle};
 pub struct Config {
     pub folder: *const c_char,
     pub store_url: *const c_char,
-    path: *const c_char,
+    pub path: *const c_char,
     create: bool,
     read_only: bool,
     pub use_fsync: bool,
@@ -47,6 +50,7 @@ pub struct Config {
     disk_cache_dir: *const c_char,
     disk_cache_bytes: u64,
     manifest_poll_ms: u64,
+    garbage_age_ms: u64,
     pub retry_timeout_ms: u64,
     open_timeout_ms: u64,
     pub max_retries: u32,
@@ -99,6 +103,30 @@ impl Config {
         })
     }
 
+    /// How long what the compactor has replaced stays, for those who read it.
+    fn garbage_age(&self) -> Duration {
+        Duration::from_millis(self.garbage_age_ms)
+    }
+
+    /// In the proportions of SlateDB's defaults.
+    fn garbage(&self) -> GarbageCollectorOptions {
+        let files = Some(GarbageCollectorDirectoryOptions {
+            interval: Some(self.garbage_age() * 2 / 3),
+            min_age: self.garbage_age() / 3,
+            ..GarbageCollectorDirectoryOptions::default()
+        });
+        GarbageCollectorOptions {
+            manifest_options: files,
+            wal_options: files,
+            compacted_options: files,
+            compactions_options: files,
+            // A local folder has no conditional overwriting, and a lock instead.
+            boundary_files_enabled: self.folder.is_null(),
+            object_store_max_retries: self.retries(),
+            ..GarbageCollectorOptions::default()
+        }
+    }
+
     unsafe fn settings(&self) -> Result<Settings, Fail> {
         let compression_codec = match text(self.compression)? {
             "none" => None,
@@ -115,11 +143,13 @@ impl Config {
             min_filter_keys: self.min_filter_keys,
             object_store_max_retries: self.retries(),
             object_store_cache_options: self.disk_cache()?,
+            garbage_collector_options: Some(self.garbage()),
             compression_codec,
             compactor_options: Some(CompactorOptions {
                 // Writes wait while there are too many small tables.
                 poll_interval: Duration::from_millis(self.manifest_poll_ms),
                 manifest_update_timeout,
+                checkpoint_lifetime: self.garbage_age(),
                 object_store_max_retries: self.retries(),
                 worker: Some(CompactionWorkerOptions {
                     compactions_poll_interval: Duration::from_millis(self.manifest_poll_ms),
@@ -148,7 +178,7 @@ impl Config {
         Ok(Some(Arc::new(tables)))
     }
 
-    async fn limited<T>(
+    pub async fn limited<T>(
         &self,
         what: &str,
         work: impl Future<Output = Result<T, Fail>>,
@@ -164,29 +194,32 @@ impl Config {
     }
 }
 
-/// Why an object store can't be listed. Where it can be asked for an object, and answers that it
-/// has none, there is nothing to list: the bucket is missing, which is the user's mistake.
+/// Why an object store can't be listed, which its client does not tell by type. So it is asked for
+/// an object: where it answers that it has none, there is nothing to list. The bucket is missing,
+/// which is the user's mistake.
 async fn explain(store: &Arc<dyn ObjectStore>, path: &str, error: object_store::Error) -> Fail {
     let probe = Path::from(format!("{path}/manifest"));
-    let is_missing = match &error {
-        object_store::Error::NotFound { .. } => true,
-        object_store::Error::Generic { .. } => matches!(
-            store.head(&probe).await,
-            Err(object_store::Error::NotFound { .. })
-        ),
-        _ => false,
+    let asked = match &error {
+        object_store::Error::Generic { .. } => store.head(&probe).await.err(),
+        _ => None,
     };
+    let is_missing = [Some(&error), asked.as_ref()]
+        .iter()
+        .any(|told| matches!(told, Some(object_store::Error::NotFound { .. })));
     let fail = Fail::from(error);
     if is_missing {
-        fail.with_kind(KIND_INVALID)
-            .within("the bucket or container does not exist or may not be listed")
-    } else {
-        fail
+        return fail
+            .with_kind(KIND_INVALID)
+            .within("the bucket or container does not exist or may not be listed");
+    }
+    match asked.map(Fail::from) {
+        Some(asked) if asked.kind() == KIND_PERMISSION => fail.with_kind(KIND_PERMISSION),
+        _ => fail,
     }
 }
 
 /// Whether there is a database. Data without any manifest is damage.
-async fn exists(store: &Arc<dyn ObjectStore>, path: &str) -> Result<bool, Fail> {
+pub async fn exists(store: &Arc<dyn ObjectStore>, path: &str) -> Result<bool, Fail> {
     let manifests = Path::from(format!("{path}/manifest"));
     if let Some(found) = store.list(Some(&manifests)).next().await {
         return match found {
@@ -215,14 +248,14 @@ async fn open_reader(
         object_store_cache_options: disk_cache,
         ..DbReaderOptions::default()
     };
-    Ok(Engine::Reader(
-        DbReader::builder(path, store)
-            .with_reader_mode(DbReaderMode::FollowLatest)
-            .with_options(options)
-            .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
-            .build()
-            .await?,
-    ))
+    let reader = DbReader::builder(path, store.clone())
+        .with_reader_mode(DbReaderMode::FollowLatest)
+        .with_system_clock(Arc::new(Still::new()))
+        .with_options(options)
+        .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
+        .build()
+        .await?;
+    Ok(Engine::Reader(Reader::new(reader, path, store)))
 }
 
 async fn open_writer(
@@ -285,7 +318,7 @@ pub unsafe extern "C" fn weir_slate_open(
 fn close(handle: &Handle) -> Result<(), Fail> {
     handle.log.settle();
     match &handle.engine {
-        Engine::Reader(reader) => Ok(block_on(reader.close())?),
+        Engine::Reader(reader) => Ok(block_on(reader.db.close())?),
         Engine::Writer(db) => {
             let down = db.status().close_reason.map(Fail::closed);
             let failed = handle.failed().cloned().or(down);
@@ -318,8 +351,18 @@ pub unsafe extern "C" fn weir_slate_destroy(config: *const Config, error: *mut S
     guard(error, || {
         let config = &*config;
         let store = resolve(config)?;
-        let prefix = Path::from(text(config.path)?);
+        let path = text(config.path)?;
+        let prefix = Path::from(path);
         block_on(async {
+            match exists(&store, path).await {
+                Ok(true) => {
+                    let work = release(path, &store);
+                    config.limited("looking for clones", work).await?
+                }
+                Ok(false) => {}
+                Err(fail) if fail.kind() == KIND_CORRUPTED => {}
+                Err(fail) => return Err(fail),
+            }
             let found = store.list(Some(&prefix)).map(|o| o.map(|o| o.location));
             let mut deleted = store.delete_stream(found.boxed());
             while let Some(result) = deleted.next().await {
