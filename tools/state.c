@@ -21,6 +21,7 @@ enum {
     DUMP = 1 << 6,
     LOAD = 1 << 7,
     MIGRATE = 1 << 8,
+    CLONE = 1 << 9,
     LOOKS = INFO | GET | SCAN | COUNT | VERIFY | DIFF | DUMP,
     FILTERS = SCAN | COUNT,
 };
@@ -67,6 +68,12 @@ static const subcommand subcommands[] = {
      "Built in TARGET.weir-new and renamed when all of it is complete and checked. Killed? The "
      "same\n"
      "command goes on where it was: databases that are complete are kept."},
+    {CLONE, "clone", state_clone, 2, "URL URL",
+     "makes databases at the second URL that share the tables of the first, whatever their size",
+     "Within one bucket, of the backend slatedb; an application may go on at the source. The "
+     "source "
+     "can't\n"
+     "be destroyed as long as a clone needs its tables."},
 };
 #define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
 
@@ -122,7 +129,7 @@ static const option options[] = {
      "same folder: keep what was there in LOCATION.weir-old"},
     {VERIFY | DUMP | LOAD | MIGRATE, TYPE_FLAG, "--progress", AT(progress), NULL,
      "tell it on stderr; by default if that is a terminal"},
-    {LOOKS | LOAD, TYPE_PAIR, "--option", 0, "KEY=VALUE", "an option of the backend"},
+    {LOOKS | LOAD | CLONE, TYPE_PAIR, "--option", 0, "KEY=VALUE", "an option of the backend"},
     {MIGRATE, TYPE_PAIR, "--option", 0, "KEY=VALUE", "an option of the target's backend"},
     {MIGRATE, TYPE_FROM_PAIR, "--from-option", 0, "KEY=VALUE", "an option of the source's backend"},
 };

@@ -93,6 +93,7 @@ int state_diff(const state_request *request);
 int state_dump(const state_request *request);
 int state_load(const state_request *request);
 int state_migrate(const state_request *request);
+int state_clone(const state_request *request);
 
 const char *state_kind_name(state_kind kind);
 
@@ -123,7 +124,8 @@ typedef struct state_list {
 
 /* TOOL_FAILED, and told, if there is none. */
 int state_list_find(const state_location *location, const weir_option *options, state_list *list);
-/* The same below a folder, where there may be none. */
+/* The same below a URL, and below a folder, where there may be none. */
+int state_list_url(const state_location *location, const weir_option *options, state_list *list);
 int state_list_look(const char *root, state_list *list);
 /* NULL: none of that name. */
 const state_found *state_list_name(const state_list *list, const char *name);
@@ -137,6 +139,8 @@ typedef struct state_family {
 
 typedef struct state_store {
     const char *name; /* borrowed from the list */
+    const char *spec; /* with options: as it was opened */
+    const weir_option *options;
     weir_database *database;
     const weir_backend *backend;
     weir_backend_db *db;
@@ -150,6 +154,7 @@ typedef struct state_open_args {
     const char *path;
     const weir_option *options;
     bool create; /* and write; else read only */
+    bool beside; /* … perhaps beside a writer */
 } state_open_args;
 
 /* WEIR_NOT_FOUND fills err here. */
@@ -158,7 +163,7 @@ weir_status state_store_open(const state_open_args *args, state_store *store, we
 weir_status state_store_close(state_store *store, weir_error *err);
 /* NULL: it has no such family. */
 const state_family *state_store_family(const state_store *store, const char *name);
-/* A copy to a URL that was broken off. */
+/* A copy to a URL that was broken off (state_mark.c). */
 weir_status state_store_is_incomplete(const state_store *store, bool *is_incomplete,
                                       weir_error *err);
 /* A figure of the backend's stats; false: it tells none of that name. */
@@ -172,8 +177,22 @@ int state_each(const state_request *request,
                void *arg);
 
 #define STATE_METADATA "__metadata__"
-/* A database whose copy to a URL is not complete has this key in its metadata. */
+/* A database of a copy to a URL that is not complete has this key in its metadata. */
 #define STATE_INCOMPLETE "__weir_incomplete__"
+
+typedef struct state_mark {
+    bool is_there;
+    bool is_copied; /* this database has all its rows, but others may not */
+    char *first;    /* the database whose mark, once it is gone, ends that of all; "": not told */
+} state_mark;
+
+/* *mark [out] is set, and to be released, on every path. */
+weir_status state_mark_read(const state_store *store, state_mark *mark, weir_error *err);
+void state_mark_release(state_mark *mark);
+/* Durable on return. command: what goes on with the copy. */
+weir_status state_mark_write(const state_store *store, bool is_copied, const char *first,
+                             const char *command, weir_error *err);
+weir_status state_mark_remove(const state_store *store, weir_error *err);
 
 /* ------------------------------------------------------------------------ layout */
 
@@ -306,26 +325,35 @@ void state_folder_give(const char *path, const char *like);
 /* "can't WHAT PATH: why": PERMISSION, NO_SPACE or IO. */
 weir_status state_folder_error(int number, const char *what, const char *path, weir_error *err);
 
+/* A database at a URL that is not complete: one that this run made, or a killed one. */
+typedef struct state_made {
+    char *url;
+    bool is_empty; /* but for its mark */
+} state_made;
+
 /*
  * Where load and migrate build. A folder: in LOCATION.weir-new beside it, under `part` as long as a
  * database is written, under `tree` once it is complete and checked; commit renames `tree`. A URL:
- * in its place, with a mark in the metadata that keeps applications away until it is complete.
+ * in its place. Each database there has a mark that keeps applications away; commit removes that
+ * of the first, at which moment all are complete.
  */
 typedef struct state_target {
     const state_location *location;
     const weir_option *options;
-    bool replaces; /* the location holds the source, and is exchanged */
-    bool keeps;    /* … and what was there stays in LOCATION.weir-old */
-    char *path;    /* of the folder, without links; of a URL as it was given */
-    char *draft;   /* NULL: a URL */
-    int draft_fd;  /* locked; -1: not ours, nothing of it is removed */
-    char **made;   /* URLs of databases that this run made */
+    const char *command; /* that goes on after a kill */
+    bool replaces;       /* the location holds the source, and is exchanged */
+    bool keeps;          /* … and what was there stays in LOCATION.weir-old */
+    char *path;          /* of the folder, without links; of a URL as it was given */
+    char *draft;         /* NULL: a URL */
+    int draft_fd;        /* locked; -1: not ours, nothing of it is removed */
+    char *first;         /* of a URL */
+    state_made *made;
     size_t made_count;
     bool is_committed;
 } state_target;
 
-/* The members location, options, replaces and keeps are set. resumes: databases of these names that
- * a killed run completed stay; NULL: none. An exit code, and told. */
+/* The members location, options, command, replaces and keeps are set. resumes: databases of these
+ * names that a killed run completed stay; NULL: none. An exit code, and told. */
 int state_target_begin(state_target *target, const state_list *resumes);
 /* Whether a killed run left a database of that name that says it is complete. */
 bool state_target_left(const state_target *target, const char *name);

@@ -315,8 +315,10 @@ static int diff_one(comparison *c, const pair *p, const state_found *a, const st
     weir_status status = WEIR_OK;
     weir_error_init(&err);
     for (int i = 0; i < 2 && status == WEIR_OK; i++) {
-        state_open_args args = {
-            .spec = p->locations[i].spec, .path = found[i]->path, .options = c->request->options};
+        state_open_args args = {.spec = p->locations[i].spec,
+                                .path = found[i]->path,
+                                .options = c->request->options,
+                                .beside = true};
         status = state_store_open(&args, &stores[i], &err);
     }
     c->name = a->name[0] != '\0' ? a->name : NULL;

@@ -234,7 +234,12 @@ static int load_from(const state_request *request, const state_location *locatio
     loading l = {.store = {.name = ""},
                  .target = {.location = location, .options = request->options}};
     weir_error err;
+    char *command;
     weir_error_init(&err);
+    if (asprintf(&command, "weir state load '%s' '%s'", request->operands[0],
+                 request->operands[1]) < 0)
+        return tool_fail("out of memory");
+    l.target.command = command;
     int code = state_target_begin(&l.target, NULL);
     state_progress_init(&l.progress, request, "load", 0, 0);
     if (code == TOOL_DONE && load_all(&l, in, &err) != WEIR_OK)
@@ -245,6 +250,7 @@ static int load_from(const state_request *request, const state_location *locatio
         printf("loaded %zu databases, %" PRIu64 " rows into %s\n", l.progress.done, l.rows,
                location->path);
     free(l.name);
+    free(command);
     return code;
 }
 

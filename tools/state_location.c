@@ -161,10 +161,11 @@ static int compare_found(const void *a, const void *b)
     return strverscmp(((const state_found *)a)->name, ((const state_found *)b)->name);
 }
 
-static int find_at_url(const state_location *location, const weir_option *options, state_list *list)
+int state_list_url(const state_location *location, const weir_option *options, state_list *list)
 {
     weir_error err;
     listing of = {location->path, list};
+    *list = (state_list){0};
     weir_database_config config;
     weir_error_init(&err);
     weir_database_config_init(&config);
@@ -185,7 +186,7 @@ int state_list_find(const state_location *location, const weir_option *options, 
     *list = (state_list){0};
     int code = TOOL_DONE;
     if (location->is_url)
-        code = find_at_url(location, options, list);
+        code = state_list_url(location, options, list);
     else if (access(location->path, F_OK) != 0)
         code = tool_fail("can't read %s: %s", location->path, strerror(errno));
     else
@@ -325,7 +326,7 @@ static weir_status find_kind(state_store *store, weir_error *err)
 weir_status state_store_open(const state_open_args *args, state_store *store, weir_error *err)
 {
     const char *name = store->name;
-    *store = (state_store){.name = name};
+    *store = (state_store){.name = name, .spec = args->spec, .options = args->options};
     weir_option *options = impatient(args->options);
     if (options == NULL)
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory for the options");
@@ -336,6 +337,7 @@ weir_status state_store_open(const state_open_args *args, state_store *store, we
     config.options = options;
     config.read_only = !args->create;
     config.create = args->create;
+    config.beside_writer = args->beside;
     weir_status status = weir_database_open(&config, &store->database, err);
     free(options);
     if (status == WEIR_NOT_FOUND)
@@ -365,23 +367,6 @@ weir_status state_store_close(state_store *store, weir_error *err)
     free(store->families);
     *store = (state_store){.name = store->name};
     return status;
-}
-
-weir_status state_store_is_incomplete(const state_store *store, bool *is_incomplete,
-                                      weir_error *err)
-{
-    weir_backend_value value;
-    const state_family *metadata = state_store_family(store, STATE_METADATA);
-    *is_incomplete = false;
-    if (metadata == NULL)
-        return WEIR_OK;
-    weir_status status = store->backend->get(store->db, metadata->cf, NULL,
-                                             weir_slice_str(STATE_INCOMPLETE), &value, err);
-    if (status == WEIR_OK) {
-        store->backend->value_release(store->db, &value);
-        *is_incomplete = true;
-    }
-    return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
 typedef struct figure {
@@ -419,7 +404,7 @@ static int visit_one(const state_request *request, const state_location *locatio
     state_store store = {.name = found->name};
     weir_error_init(&err);
     state_open_args args = {
-        .spec = location->spec, .path = found->path, .options = request->options};
+        .spec = location->spec, .path = found->path, .options = request->options, .beside = true};
     if (state_store_open(&args, &store, &err) != WEIR_OK)
         return tool_fail("%s", err.message);
     if (request->kind != STATE_KIND_AUTO)

@@ -217,7 +217,12 @@ static int copy(migration *m, bool replaces)
     weir_error err;
     weir_error_init(&err);
     int code = TOOL_DONE;
+    char *command = NULL;
+    if (asprintf(&command, "weir state migrate --from '%s' --to '%s'", m->request->from,
+                 m->request->to) < 0)
+        return tool_fail("out of memory");
     m->target = (state_target){.location = &m->to,
+                               .command = command,
                                .options = m->request->options,
                                .replaces = replaces,
                                .keeps = m->request->keep,
@@ -238,6 +243,7 @@ static int copy(migration *m, bool replaces)
     if (code == TOOL_DONE)
         tell(m);
     state_target_end(&m->target);
+    free(command);
     return code;
 }
 

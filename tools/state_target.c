@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "state_url.h"
 
 #define PART "part"
 #define TREE "tree"
@@ -143,7 +143,7 @@ int state_target_begin(state_target *target, const state_list *resumes)
     if (target->path == NULL)
         return tool_fail("out of memory");
     if (location->is_url)
-        return TOOL_DONE;
+        return state_url_begin(target, resumes);
     int code = check_folder(target);
     if (code == TOOL_DONE && target->replaces && target->keeps)
         code = check_old(target);
@@ -163,8 +163,8 @@ static char *complete_path(const state_target *target, const char *name)
     return path;
 }
 
-static weir_status open_path(const state_target *target, const char *path, bool create,
-                             state_store *store, weir_error *err)
+weir_status state_target_open_path(const state_target *target, const char *path, bool create,
+                                   state_store *store, weir_error *err)
 {
     state_open_args args = {
         .spec = target->location->spec, .path = path, .options = target->options, .create = create};
@@ -174,7 +174,8 @@ static weir_status open_path(const state_target *target, const char *path, bool 
 bool state_target_left(const state_target *target, const char *name)
 {
     state_store store = {.name = name};
-    bool is_incomplete = true;
+    state_mark mark = {.first = NULL};
+    bool is_left = false;
     char *path = complete_path(target, name);
     if (path == NULL)
         return false;
@@ -182,11 +183,13 @@ bool state_target_left(const state_target *target, const char *name)
         free(path);
         return false;
     }
-    if (open_path(target, path, false, &store, NULL) == WEIR_OK)
-        (void)state_store_is_incomplete(&store, &is_incomplete, NULL);
+    if (state_target_open_path(target, path, false, &store, NULL) == WEIR_OK)
+        is_left =
+            state_mark_read(&store, &mark, NULL) == WEIR_OK && (!mark.is_there || mark.is_copied);
+    state_mark_release(&mark);
     state_store_close(&store, NULL);
     free(path);
-    return !is_incomplete;
+    return is_left;
 }
 
 static weir_status digest_path(const state_target *target, const char *path, digest *sum,
@@ -195,7 +198,7 @@ static weir_status digest_path(const state_target *target, const char *path, dig
     state_store store = {.name = ""};
     weir_error inner;
     weir_error_init(&inner);
-    weir_status status = open_path(target, path, false, &store, err);
+    weir_status status = state_target_open_path(target, path, false, &store, err);
     if (status != WEIR_OK)
         return status;
     status = state_store_digest(&store, sum, progress, err);
@@ -221,86 +224,15 @@ static weir_status open_part(state_target *target, state_store *store, weir_erro
     char *part = state_join(target->draft, PART);
     weir_status status = part != NULL ? state_folder_remove(part, err) : no_memory(err);
     if (status == WEIR_OK)
-        status = open_path(target, part, true, store, err);
+        status = state_target_open_path(target, part, true, store, err);
     free(part);
-    return status;
-}
-
-static weir_status destroy_url(const state_target *target, const char *url, weir_error *err)
-{
-    weir_database_config config;
-    weir_database_config_init(&config);
-    config.backend = target->location->spec;
-    config.location = url;
-    config.options = target->options;
-    config.read_only = false;
-    return weir_database_destroy(&config, err);
-}
-
-/* A place for a database at a URL: nothing there, or a copy that was broken off. */
-static weir_status clear_url(const state_target *target, const char *url, weir_error *err)
-{
-    state_store store = {.name = ""};
-    bool is_incomplete = false;
-    weir_status status = open_path(target, url, false, &store, err);
-    if (status == WEIR_NOT_FOUND)
-        return WEIR_OK;
-    if (status != WEIR_OK)
-        return status;
-    status = state_store_is_incomplete(&store, &is_incomplete, err);
-    state_store_close(&store, NULL);
-    if (status != WEIR_OK)
-        return status;
-    if (!is_incomplete)
-        return weir_error_set(err, WEIR_INVALID,
-                              "%s holds state already: name a place where there is none", url);
-    return destroy_url(target, url, err);
-}
-
-/* Puts or removes the mark that keeps applications away. */
-static weir_status mark_url(const state_store *store, weir_backend_op_kind kind, weir_error *err)
-{
-    weir_backend_cf *cf;
-    weir_status status = store->backend->cf_open(store->db, STATE_METADATA, true, &cf, err);
-    if (status != WEIR_OK)
-        return status;
-    weir_backend_op op = {.kind = kind,
-                          .cf = cf,
-                          .key = weir_slice_str(STATE_INCOMPLETE),
-                          .value = weir_slice_str(kind == WEIR_OP_PUT ? "1" : "")};
-    status = store->backend->write(store->db, &op, 1, WEIR_WRITE_SYNC, err);
-    return status == WEIR_OK ? store->backend->flush(store->db, err) : status;
-}
-
-static bool add_made(state_target *target, const char *url)
-{
-    char **grown = realloc(target->made, (target->made_count + 1) * sizeof *grown);
-    if (grown == NULL)
-        return false;
-    target->made = grown;
-    grown[target->made_count] = strdup(url);
-    return grown[target->made_count++] != NULL;
-}
-
-static weir_status open_url(state_target *target, const char *name, state_store *store,
-                            weir_error *err)
-{
-    char *url = state_join(target->path, name);
-    weir_status status = url != NULL ? clear_url(target, url, err) : no_memory(err);
-    if (status == WEIR_OK && !add_made(target, url))
-        status = no_memory(err);
-    if (status == WEIR_OK)
-        status = open_path(target, url, true, store, err);
-    if (status == WEIR_OK)
-        status = mark_url(store, WEIR_OP_PUT, err);
-    free(url);
     return status;
 }
 
 weir_status state_target_open(state_target *target, const char *name, state_store *store,
                               weir_error *err)
 {
-    return target->location->is_url ? open_url(target, name, store, err)
+    return target->location->is_url ? state_url_open(target, name, store, err)
                                     : open_part(target, store, err);
 }
 
@@ -320,24 +252,6 @@ static weir_status compare(const state_target *target, const char *path, const d
                           "what was written to %s does not read back the same: digest %s, expected "
                           "%s",
                           path, texts[1], texts[0]);
-}
-
-static weir_status complete_url(const state_target *target, const char *url, const digest *expected,
-                                state_progress *progress, weir_error *err)
-{
-    state_store store = {.name = ""};
-    weir_error inner;
-    weir_error_init(&inner);
-    weir_status status = compare(target, url, expected, progress, err);
-    if (status == WEIR_OK)
-        status = open_path(target, url, true, &store, err);
-    if (status != WEIR_OK)
-        return status;
-    status = mark_url(&store, WEIR_OP_DELETE, err);
-    weir_status closing = state_store_close(&store, &inner);
-    return status != WEIR_OK    ? status
-           : closing != WEIR_OK ? weir_error_set(err, closing, "%s", inner.message)
-                                : WEIR_OK;
 }
 
 /* part → tree/name. */
@@ -371,9 +285,13 @@ weir_status state_target_complete(state_target *target, const char *name, state_
     char *path = complete_path(target, name);
     if (path == NULL)
         status = no_memory(err);
-    if (status == WEIR_OK)
-        status = target->location->is_url ? complete_url(target, path, expected, progress, err)
-                                          : complete_part(target, path, expected, progress, err);
+    if (status == WEIR_OK && target->location->is_url) {
+        status = compare(target, path, expected, progress, err);
+        if (status == WEIR_OK)
+            status = state_url_copied(target, path, err);
+    } else if (status == WEIR_OK) {
+        status = complete_part(target, path, expected, progress, err);
+    }
     free(path);
     return status;
 }
@@ -422,10 +340,8 @@ static void leave_draft(state_target *target)
 weir_status state_target_commit(state_target *target, weir_error *err)
 {
     const char *path = target->path;
-    if (target->location->is_url) {
-        target->is_committed = true;
-        return WEIR_OK;
-    }
+    if (target->location->is_url)
+        return state_url_commit(target, err);
     char *tree = state_join(target->draft, TREE);
     if (tree == NULL)
         return no_memory(err);
@@ -455,15 +371,7 @@ void state_target_end(state_target *target)
 {
     weir_error err;
     weir_error_init(&err);
-    for (size_t i = 0; i < target->made_count; i++) {
-        if (!target->is_committed && target->made[i] != NULL &&
-            destroy_url(target, target->made[i], &err) != WEIR_OK)
-            tool_fail("can't remove what was begun, which no application opens before the same "
-                      "command has completed it: %s",
-                      err.message);
-        free(target->made[i]);
-    }
-    free(target->made);
+    state_url_end(target);
     /* Only whoever has the lock of the draft may remove it. */
     if (target->draft_fd >= 0) {
         if (state_folder_remove(target->draft, &err) != WEIR_OK)

@@ -23,7 +23,7 @@ static const command commands[] = {
      "conformance NAME|PATH.so [--location DIR|URL] [--level NAME]… [--option KEY=VALUE]…\n"
      "                   [--check NAME] [--seed N] [--timeout SECONDS] [--json FILE] [--list]",
      "shows whether a backend keeps what it claims; exits with 1 when it does not"},
-    {"state", tool_state, "state info|get|scan|count|verify|diff|dump|load|migrate …",
+    {"state", tool_state, "state info|get|scan|count|verify|diff|dump|load|migrate|clone …",
      "looks into state, checks, exports and restores it, moves it to another backend"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

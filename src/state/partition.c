@@ -19,7 +19,6 @@
 #define KEY_PROCESSED_OFFSETS "__weir_processed_offsets__"
 #define KEY_WINDOW_ENDS       "__weir_window_ends__"
 #define KEY_STORE_KIND        "__weir_store_kind__"
-#define KEY_INCOMPLETE        "__weir_incomplete__" /* of weir state load and migrate */
 #define CF_NAME_MAX           255u
 #define META_OPS              4u /* what weir__partition_write adds to a batch */
 #define OPS_KEPT              ((size_t)4096)
@@ -110,14 +109,6 @@ static weir_status parse_ends(weir_partition *partition, weir_slice value, weir_
         value.size == 8 && weir__get_be64(value.data) == (uint64_t)partition->changelog_offset + 1;
     partition->ends = is_complete ? WEIR__ENDS_VALID : WEIR__ENDS_NONE;
     return WEIR_OK;
-}
-
-static weir_status refuse_incomplete(weir_partition *partition, weir_slice value, weir_error *err)
-{
-    (void)value;
-    return weir__partition_error(partition, WEIR_INVALID, err,
-                                 "the state is a copy that was broken off: run the command that "
-                                 "copies it (weir state migrate or load) again, or remove it");
 }
 
 /* What is stored is that of another kind of store than the one registered. */
@@ -298,7 +289,7 @@ static weir_status open_all(const weir__partition_config *config, weir_partition
     if (!status)
         status = open_cf(partition, WEIR__CF_METADATA, &partition->metadata, err);
     if (!status)
-        status = load(partition, KEY_INCOMPLETE, refuse_incomplete, err);
+        status = weir__incomplete_check(config, partition, err);
     if (!status)
         status = check_kind(partition, err);
     if (!status)

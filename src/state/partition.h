@@ -135,6 +135,10 @@ weir_status weir__partition_cf_clear(weir_partition *partition, weir_backend_cf 
 weir_status weir__partition_error(const weir_partition *partition, weir_status status,
                                   weir_error *err, const char *format, ...) WEIR_PRINTF(4, 5);
 
+/* incomplete.c: WEIR_INVALID if the database belongs to a copy to a URL that was broken off. */
+weir_status weir__incomplete_check(const weir__partition_config *config, weir_partition *partition,
+                                   weir_error *err);
+
 /* txn.c: frees partition->spare_txn. */
 void weir__txn_destroy(weir_txn *txn);
 /* recovery.c: frees partition->recovery. NULL is allowed. */

@@ -297,6 +297,53 @@ static void test_a_copy_that_was_broken_off_is_not_opened(void **state)
     assert_non_null(strstr(err.message, "partition=0"));
 }
 
+/* The mark of the first database of a copy decides for all of them. */
+static void test_a_copy_is_opened_once_all_of_it_is_complete(void **state)
+{
+    harness *h = *state;
+    harness first;
+    weir_error err;
+    char mark[1024];
+    if (!matrix_is_persistent(h))
+        return;
+    harness_init(&first, h->backend, h->options);
+    harness_open(&first);
+    snprintf(mark, sizeof mark, "2\n%s\nweir state migrate --from a --to b", first.partition->path);
+    harness_put(h, "k", "copied", 1);
+    store_raw(h, "__weir_incomplete__", mark, strlen(mark));
+    harness_close(h);
+    harness_close(&first);
+    harness_open(h);
+    assert_true(harness_holds(h, "k", "copied"));
+    store_raw(h, "__weir_incomplete__", mark, strlen(mark));
+    harness_open(&first);
+    store_raw(&first, "__weir_incomplete__", "1\n\n", 3);
+    harness_close(&first);
+    harness_close(h);
+    assert_int_equal(harness_try_open(h, &err), WEIR_INVALID);
+    assert_non_null(strstr(err.message, "go on with it (weir state migrate --from a --to b)"));
+    harness_release(&first); /* nor is one complete whose first is gone */
+    assert_int_equal(harness_try_open(h, &err), WEIR_INVALID);
+}
+
+/* Then nobody needs the first any more. */
+static void test_the_mark_of_a_complete_copy_is_removed(void **state)
+{
+    harness *h = *state;
+    harness first;
+    char mark[1024];
+    if (!matrix_is_persistent(h))
+        return;
+    harness_init(&first, h->backend, h->options);
+    harness_open(&first);
+    snprintf(mark, sizeof mark, "2\n%s\n", first.partition->path);
+    store_raw(h, "__weir_incomplete__", mark, strlen(mark));
+    harness_close(&first);
+    harness_reopen(h);
+    harness_release(&first);
+    harness_reopen(h);
+}
+
 static void test_closing_drops_the_transactions_that_are_open(void **state)
 {
     harness *h = *state;
@@ -352,6 +399,8 @@ int main(void)
         MATRIX_TEST(test_names_that_no_family_may_have_are_refused),
         MATRIX_TEST(test_stored_offsets_that_make_no_sense_are_corruption),
         MATRIX_TEST(test_a_copy_that_was_broken_off_is_not_opened),
+        MATRIX_TEST(test_a_copy_is_opened_once_all_of_it_is_complete),
+        MATRIX_TEST(test_the_mark_of_a_complete_copy_is_removed),
         MATRIX_TEST(test_closing_drops_the_transactions_that_are_open),
         MATRIX_TEST(test_without_a_record_cache_every_read_goes_to_the_backend),
         MATRIX_TEST(test_it_tells_who_it_is),

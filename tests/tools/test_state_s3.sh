@@ -51,7 +51,7 @@ test_a_dump_is_taken_from_and_loaded_to_object_storage() {
     "$weir" state dump "$place/loaded" "$work/dump"
     "$weir" state load "$work/dump" "rocksdb:$work/again"
     expect 0 "" "$weir" state diff "$work/d" "$work/again"
-    expect 1 "there is state already" "$weir" state load "$work/dump" "slatedb:$place/loaded"
+    expect 1 "holds state already" "$weir" state load "$work/dump" "slatedb:$place/loaded"
     expect 0 "" "$weir" state diff "$work/d" "$place/loaded"
 }
 
@@ -61,6 +61,11 @@ test_places_with_state_are_refused() {
     "$weir" state migrate --from "$work/p" --to "slatedb:$place/taken"
     expect 1 "holds state already" "$weir" state migrate --from "$work/q" --to "slatedb:$place/taken"
     expect 0 "" "$weir" state diff "$work/p" "$place/taken"
+    # Of other names as well: the two would be taken for one.
+    mkdir "$work/r"
+    mv "$work/q/group" "$work/r/other"
+    expect 1 "holds state already" "$weir" state migrate --from "$work/r" --to "slatedb:$place/taken"
+    expect_nothing_at "$place/taken/other"
     expect 1 "name a URL apart" \
         "$weir" state migrate --from "$place/taken" --to "slatedb:$place/taken/in"
     expect 1 "only in a local folder" \
@@ -82,26 +87,90 @@ test_a_failure_leaves_nothing_and_the_source() {
     expect 0 "fine" "$weir" state verify "$work/f"
 }
 
-test_a_killed_copy_is_no_state_until_it_was_gone_on_with() {
-    make_state "$work/k" rocksdb 200 2
-    # The mark is written; the rows are on their way.
-    "$weir" state migrate --from "$work/k" --to "fault:slatedb:$place/killed" \
-        --option fault.op=write --option fault.nth=2 --option fault.delay_ms=600000 \
-        --option fault.error=none >"$work/out" 2>&1 &
-    local pid=$! tries=0
-    until "$weir" state info "$place/killed" 2>/dev/null | grep -q INCOMPLETE; do
+# TARGET SOURCE TEST…: kills a migration, which is slow, once the test holds.
+kill_migration() {
+    local target=$1 source=$2 pid tries=0
+    shift 2
+    "$weir" state migrate --from "$source" --to "fault:slatedb:$target" --option fault.op=write \
+        --option fault.times=0 --option fault.delay_ms=400 --option fault.error=none \
+        >"$work/out" 2>&1 &
+    pid=$!
+    until "$@"; do
         ((tries += 1))
-        ((tries < 200)) || return 1
-        sleep 0.1
+        ((tries < 200)) && kill -0 "$pid" || return 1
     done
     kill -9 "$pid"
     wait "$pid" || true
-    ! make_state "$place/killed" slatedb 1 2>"$work/told"
+}
+has_incomplete() { # COUNT URL
+    (($("$weir" state info "$2" 2>/dev/null | grep -c INCOMPLETE) == $1))
+}
+is_copied() { # URL
+    "$weir" state get --raw --cf __metadata__ "$1" __weir_incomplete__ 2>/dev/null | head -n 1 | grep -qx 2
+}
+expect_refused() { # URL: by an application and by the tool, with the command that goes on
+    local partition
+    ! make_state "$1" slatedb 1 3 2>"$work/told"
     grep -q "a copy that was broken off" "$work/told"
-    expect 1 "broken off" "$weir" state dump "$place/killed" "$work/dump"
-    expect 0 "migrated 2 databases" \
+    grep -q "weir state migrate --from '$work/k' --to 'fault:slatedb:$1'" "$work/told"
+    for partition in 0 1 2; do
+        expect 1 "broken off" "$weir" state dump "$1/group/default/topic/$partition" "$work/dump"
+    done
+}
+
+test_a_killed_copy_is_no_state_until_it_was_gone_on_with() {
+    make_state "$work/k" rocksdb 200 3
+    # All places are taken before the first row is copied.
+    kill_migration "$place/killed" "$work/k" has_incomplete 3 "$place/killed"
+    expect_refused "$place/killed"
+    kill_migration "$place/killed" "$work/k" is_copied "$place/killed/group/default/topic/0"
+    expect_refused "$place/killed"
+    expect 0 "of them had been copied by a run that was broken off" \
         "$weir" state migrate --from "$work/k" --to "slatedb:$place/killed"
     expect 0 "" "$weir" state diff "$work/k" "$place/killed"
+    make_state "$place/killed" slatedb 210 3
+}
+
+test_what_a_killed_copy_left_gives_way_to_another() {
+    make_state "$work/l" rocksdb 50
+    kill_migration "$place/left" "$work/l" has_incomplete 1 "$place/left"
+    mkdir "$work/m"
+    mv "$work/l/group" "$work/m/other"
+    expect 0 "migrated 1 databases" "$weir" state migrate --from "$work/m" --to "slatedb:$place/left"
+    expect 0 "" "$weir" state diff "$work/m" "$place/left"
+}
+
+test_state_is_looked_at_beside_its_application() {
+    make_state "$work/b" rocksdb 40
+    "$weir" state migrate --from "$work/b" --to "slatedb:$place/beside"
+    mkfifo "$work/b.in" "$work/b.out"
+    WEIR_LOG=error "$build_dir/tests/tools/make_state" "$place/beside" slatedb 60 1 hold \
+        <"$work/b.in" >"$work/b.out" &
+    holder=$!
+    exec 8>"$work/b.in"
+    local line
+    read -r line <"$work/b.out"
+    [[ $line == ready ]]
+    expect 0 '59' "$weir" state get "$place/beside" 'k59|"n"'
+    expect 0 "fine" "$weir" state verify "$place/beside"
+    "$weir" state dump "$place/beside" "$work/dump"
+    release_state
+    "$weir" state load "$work/dump" "rocksdb:$work/loaded"
+    expect 0 "" "$weir" state diff "$work/loaded" "$place/beside"
+}
+
+test_a_clone_is_made_beside_the_application_and_goes_its_own_way() {
+    make_state "$place/run" slatedb 30 2
+    expect 0 "made clones of 2 databases" "$weir" state clone "$place/run" "$place/trial"
+    expect 0 "" "$weir" state diff "$place/run" "$place/trial"
+    make_state "$place/trial" slatedb 50 1
+    expect 1 "not found: k49" "$weir" state get "$place/run/group/default/topic/0" 'k49|"n"'
+    expect 1 "holds state already" "$weir" state clone "$place/run" "$place/trial"
+    expect 1 "does not exist" "$weir" state clone "$place/run" s3://other/trial
+    make_state "$work/c" rocksdb 1
+    expect 1 "makes no clones" "$weir" state clone "$work/c" "$place/never"
+    expect 2 "is no URL" "$weir" state clone "$place/run" "$work/never"
+    expect_nothing_at "$place/never"
 }
 
 # Each is one message, whatever is done; and the source stays as it is.
@@ -139,13 +208,13 @@ test_a_server_that_goes_away_in_the_middle_is_told() {
     "$source_dir/scripts/moto" start --dir "$work/moto" >"$work/answer"
     AWS_ENDPOINT=$(sed -n 's/^endpoint=//p' "$work/answer")
     "$weir" state migrate --from "$work/g" --to "fault:slatedb:s3://weir/g" \
-        --option max_retries=0 --option retry_timeout=1 --option open_timeout=5 --option fault.op=write \
+        --option max_retries=0 --option retry_timeout=10 --option fault.op=write \
         --option fault.nth=2 --option fault.delay_ms=2000 --option fault.error=none \
         >"$work/out" 2>"$work/told" &
     pid=$!
     until "$weir" state info s3://weir/g 2>/dev/null | grep -q INCOMPLETE; do
         ((tries += 1))
-        ((tries < 200)) || return 1
+        ((tries < 200)) && kill -0 "$pid" || return 1
         sleep 0.05
     done
     "$source_dir/scripts/moto" stop --dir "$work/moto"
@@ -154,7 +223,7 @@ test_a_server_that_goes_away_in_the_middle_is_told() {
     [[ $code == 1 ]]
     # Why, and what is left: a database that has the mark of one that is not complete.
     (($(grep -c '^weir: ' "$work/told") == 2))
-    grep -q "^weir: slatedb could not write a batch.*can be reached" "$work/told"
+    grep -q "^weir: .*slatedb could not .*can be reached" "$work/told"
     grep -q "^weir: can't remove what was begun" "$work/told"
     fingerprint "$work/g" | diff "$work/before" -
 }
@@ -163,4 +232,7 @@ run_cases test_a_state_folder_moves_to_object_storage_and_back \
     test_a_dump_is_taken_from_and_loaded_to_object_storage test_places_with_state_are_refused \
     test_a_failure_leaves_nothing_and_the_source \
     test_a_killed_copy_is_no_state_until_it_was_gone_on_with \
+    test_what_a_killed_copy_left_gives_way_to_another \
+    test_state_is_looked_at_beside_its_application \
+    test_a_clone_is_made_beside_the_application_and_goes_its_own_way \
     test_what_can_not_be_reached_is_told test_a_server_that_goes_away_in_the_middle_is_told
