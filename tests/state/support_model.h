@@ -1,6 +1,6 @@
 /*
  * Runs the models of the kinds of stores: random operations on a store and on a simple model of
- * it, which must agree.
+ * it, which must agree. A place is a backend, or "s3": slatedb on an S3 server, which is started.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,9 +9,17 @@
 
 #include "state/support_matrix.h"
 
-/* Runs a model on a backend, unless that is a plugin that is not built; WEIR_SEED takes the
- * place of the seed. */
-void model_run(void (*run_model)(const char *backend, uint64_t seed), const char *backend,
+/* A commit there is a request, and a restart dozens. */
+#define MODEL_S3_OPERATIONS 1000
+
+bool model_is_on_s3(const char *place);
+/* Skips the test if the backend is a plugin that is not built, or there is no server. */
+void model_skip_unless_possible(const char *place);
+/* As harness_init. */
+void model_init(harness *h, const char *place);
+
+/* Runs a model on a place, where that is possible; WEIR_SEED takes the place of the seed. */
+void model_run(void (*run_model)(const char *place, uint64_t seed), const char *place,
                uint64_t seed);
 
 /* A test of the file's run_model. The budget of the caches never shrinks: in main, those without

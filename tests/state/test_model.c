@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "state/support_harness.h"
-#include "support/plugins.h"
+#include "state/support_model.h"
 
 #define OPERATIONS 100000
 #define FAMILIES   3
@@ -406,17 +406,21 @@ static void operate(model *m)
 static void run_model(const char *backend, uint64_t seed, size_t cache_bytes)
 {
     /* A restart of SlateDB takes its time. */
-    size_t operations = strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5 : OPERATIONS;
+    size_t operations = model_is_on_s3(backend)           ? MODEL_S3_OPERATIONS
+                        : strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5
+                                                          : OPERATIONS;
     print_message("seed %" PRIu64 " on %s, cache of %zu bytes, %zu operations\n", seed, backend,
                   cache_bytes, operations);
     static model m;
     memset(&m, 0, sizeof(m));
+    model_init(&m.h, backend);
     test_log_capture();
     m.random.state = seed;
     make_keys(&m);
-    harness_init(&m.h, backend, NULL);
     m.h.cache_bytes = cache_bytes;
-    m.reopen_per_million = strcmp(backend, "memory") == 0 ? 400 : 100;
+    m.reopen_per_million = model_is_on_s3(backend)          ? 1500
+                           : strcmp(backend, "memory") == 0 ? 400
+                                                            : 100;
     harness_open(&m.h);
     open_families(&m);
     begin(&m);
@@ -435,43 +439,39 @@ static const size_t cache_sizes[] = {0, 100 << 10, 1 << 20, 64 << 20};
 
 static void run_seeds(const char *backend, size_t cache)
 {
+    model_skip_unless_possible(backend);
     if (getenv("WEIR_SEED") != NULL)
         run_model(backend, test_seed(0), cache_sizes[cache]);
     else
         run_model(backend, 1 + cache, cache_sizes[cache]);
 }
 
-#define MODEL_TEST(backend, number)                                                                \
+#define CACHE_TEST(backend, number)                                                                \
     static void test_##backend##_agrees_with_the_model_##number(void **state)                      \
     {                                                                                              \
         (void)state;                                                                               \
         run_seeds(#backend, number);                                                               \
     }
 
-MODEL_TEST(memory, 0)
-MODEL_TEST(rocksdb, 0)
-MODEL_TEST(memory, 1)
-MODEL_TEST(rocksdb, 1)
-MODEL_TEST(memory, 2)
-MODEL_TEST(rocksdb, 2)
-MODEL_TEST(memory, 3)
-MODEL_TEST(rocksdb, 3)
+CACHE_TEST(memory, 0)
+CACHE_TEST(rocksdb, 0)
+CACHE_TEST(memory, 1)
+CACHE_TEST(rocksdb, 1)
+CACHE_TEST(memory, 2)
+CACHE_TEST(rocksdb, 2)
+CACHE_TEST(memory, 3)
+CACHE_TEST(rocksdb, 3)
 
-static void test_lmdb_agrees_with_the_model(void **state)
-{
-    (void)state;
-    if (!test_plugin_is_built("lmdb"))
-        skip();
-    run_seeds("lmdb", 1);
-}
+#define PLUGIN_TEST(place)                                                                         \
+    static void test_##place##_agrees_with_the_model(void **state)                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        run_seeds(#place, 1);                                                                      \
+    }
 
-static void test_slatedb_agrees_with_the_model(void **state)
-{
-    (void)state;
-    if (!test_plugin_is_built("slatedb"))
-        skip();
-    run_seeds("slatedb", 1);
-}
+PLUGIN_TEST(lmdb)
+PLUGIN_TEST(slatedb)
+PLUGIN_TEST(s3)
 
 int main(void)
 {
@@ -486,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_3),
         cmocka_unit_test(test_lmdb_agrees_with_the_model),
         cmocka_unit_test(test_slatedb_agrees_with_the_model),
+        cmocka_unit_test(test_s3_agrees_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,11 +290,13 @@ static void run_model(const char *backend, uint64_t seed)
 {
     static model m;
     /* Reads of a range take long there. */
-    int operations = strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5 : OPERATIONS;
+    int operations = model_is_on_s3(backend)           ? MODEL_S3_OPERATIONS
+                     : strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5
+                                                       : OPERATIONS;
     memset(&m, 0, sizeof(m));
     m.random.state = seed;
-    m.rare = strcmp(backend, "memory") == 0 ? 20 : 6;
-    harness_init(&m.h, backend, NULL);
+    m.rare = model_is_on_s3(backend) ? 200 : strcmp(backend, "memory") == 0 ? 20 : 6;
+    model_init(&m.h, backend);
     m.h.store.kind = WEIR_STORE_TIMESTAMPED;
     m.h.store.grace_ms = seed % 3 == 0 ? 150 : 2000;
     m.h.store.keep_duplicates = seed % 2 == 0;
@@ -317,6 +319,7 @@ MODEL_TEST(memory, 2)
 MODEL_TEST(rocksdb, 3)
 MODEL_TEST(lmdb, 5)
 MODEL_TEST(slatedb, 5)
+MODEL_TEST(s3, 5)
 
 int main(void)
 {
@@ -327,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_3),
         cmocka_unit_test(test_lmdb_agrees_with_the_model_5),
         cmocka_unit_test(test_slatedb_agrees_with_the_model_5),
+        cmocka_unit_test(test_s3_agrees_with_the_model_5),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@
 #include "state/txn.h"
 
 #define OPERATIONS 100000
-#define RAW_UNTIL  2000 /* operations before the first TTL */
 #define KEYS       48
 #define VALUE_MAX  24
 #define START      INT64_C(1700000000000)
@@ -49,6 +48,7 @@ typedef struct model {
     int64_t processed;
     int operation;
     uint32_t rare; /* restarts of each way, in 100,000 operations */
+    int raw_until; /* operations before the first TTL */
 } model;
 
 static uint32_t below(model *m, uint32_t bound)
@@ -126,7 +126,7 @@ static void change_one(model *m)
     one->to.is_there = kind > 0;
     one->to.expiry = NEVER;
     random_value(m, &one->to);
-    if (kind >= 5 && m->operation >= RAW_UNTIL) {
+    if (kind >= 5 && m->operation >= m->raw_until) {
         one->ttl = 1 + below(m, 3000);
         one->to.expiry = m->time + one->ttl;
     }
@@ -261,15 +261,17 @@ static void operate(model *m)
 static void run_model(const char *backend, uint64_t seed)
 {
     static model m;
+    const int operations = model_is_on_s3(backend) ? MODEL_S3_OPERATIONS : OPERATIONS;
     memset(&m, 0, sizeof(m));
     m.random.state = seed;
-    m.rare = strcmp(backend, "memory") == 0 ? 20 : 6;
+    m.rare = model_is_on_s3(backend) ? 200 : strcmp(backend, "memory") == 0 ? 20 : 6;
+    m.raw_until = model_is_on_s3(backend) ? 200 : 2000;
     m.time = m.committed_clock = START;
-    harness_init(&m.h, backend, NULL);
+    model_init(&m.h, backend);
     m.h.cache_bytes = seed % 2 == 0 ? 0 : 1 << 20;
     harness_open(&m.h);
     opened(&m);
-    for (m.operation = 1; m.operation <= OPERATIONS; m.operation++)
+    for (m.operation = 1; m.operation <= operations; m.operation++)
         operate(&m);
     assert_false(m.h.partition->ttl.is_partial);
     weir_txn_free(m.txn);
@@ -283,6 +285,7 @@ MODEL_TEST(memory, 3)
 MODEL_TEST(rocksdb, 1)
 MODEL_TEST(lmdb, 5)
 MODEL_TEST(slatedb, 5)
+MODEL_TEST(s3, 5)
 
 int main(void)
 {
@@ -294,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_1),
         cmocka_unit_test(test_lmdb_agrees_with_the_model_5),
         cmocka_unit_test(test_slatedb_agrees_with_the_model_5),
+        cmocka_unit_test(test_s3_agrees_with_the_model_5),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

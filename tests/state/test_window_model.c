@@ -517,17 +517,19 @@ static void run_model(const char *backend, uint64_t seed)
     static model m;
     memset(&m, 0, sizeof m);
     m.random.state = seed;
-    m.reopen_one_in = 10000;
+    m.reopen_one_in = model_is_on_s3(backend) ? 500 : 10000;
     for (int key = 0; key < KEYS; key++)
         m.current.latest[key] = m.current.expired[key] = m.current.deleted[key] =
             m.current.value_mark[key] = NONE;
     m.committed = m.current;
-    harness_init(&m.h, backend, NULL);
+    model_init(&m.h, backend);
     m.h.cache_bytes = cache_sizes[seed % 3];
     window_open(&m.h);
     m.txn = harness_begin(&m.h);
     /* Its iterators take their time over what was deleted. */
-    size_t operations = strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5 : OPERATIONS;
+    size_t operations = model_is_on_s3(backend)           ? MODEL_S3_OPERATIONS
+                        : strcmp(backend, "slatedb") == 0 ? OPERATIONS / 5
+                                                          : OPERATIONS;
     for (m.operation = 1; m.operation <= operations; m.operation++)
         operate(&m);
     commit(&m);
@@ -542,6 +544,7 @@ MODEL_TEST(memory, 2)
 MODEL_TEST(rocksdb, 2)
 MODEL_TEST(lmdb, 2)
 MODEL_TEST(slatedb, 2)
+MODEL_TEST(s3, 2)
 
 int main(void)
 {
@@ -552,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_rocksdb_agrees_with_the_model_2),
         cmocka_unit_test(test_lmdb_agrees_with_the_model_2),
         cmocka_unit_test(test_slatedb_agrees_with_the_model_2),
+        cmocka_unit_test(test_s3_agrees_with_the_model_2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
