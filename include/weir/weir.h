@@ -10,6 +10,7 @@
 #include <weir/backend.h>
 #include <weir/base.h>
 #include <weir/database.h>
+#include <weir/kafka.h>
 #include <weir/options.h>
 #include <weir/state.h>
 #include <weir/stream.h>

@@ -35,7 +35,7 @@ static weir_status open_changelog(const char *store, const char *stream_id, int3
     weir_status status = WEIR_OK;
     *changelog = NULL;
     if (!worker->reader)
-        status = weir__changelog_reader_new(&worker->kafka, &worker->reader, err);
+        status = weir__kafka_reader_new(&worker->kafka, &worker->reader, err);
     for (size_t i = 0; task && i < task->store_count && status == WEIR_OK; i++) {
         weir__task_store *opened = &task->stores[i];
         if (strcmp(opened->spec->config.name, store) != 0)
@@ -157,7 +157,7 @@ static weir_status release(weir__worker *worker, weir_error *err)
     worker->consumer = NULL;
     weir_state_manager_free(worker->manager);
     worker->manager = NULL;
-    weir__changelog_reader_free(worker->reader);
+    weir_kafka_reader_free(worker->reader);
     worker->reader = NULL;
     weir__producer_free(worker->producer);
     worker->producer = NULL;

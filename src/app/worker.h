@@ -67,7 +67,7 @@ struct weir__worker {
     weir__kafka_config kafka; /* the app's, with what differs from worker to worker */
     weir_state_manager *manager;
     weir__producer *producer;
-    weir__changelog_reader *reader; /* made at first use */
+    weir_kafka_reader *reader; /* made at first use */
     weir__consumer *consumer;
     weir__producer_topic ***sinks; /* by source and sink */
 

@@ -19,14 +19,14 @@
 #define HEADER_STAMPED   "__ttl_stamped__"
 #define QUERY_MS         30000
 
-struct weir__changelog_reader {
+struct weir_kafka_reader {
     weir__client client;
 };
 
 typedef struct kafka_changelog {
     weir_changelog base;
-    weir__producer *producer;
-    weir__changelog_reader *reader;
+    weir_kafka_reader *reader;
+    weir__producer *producer; /* NULL: only read; then the next two are NULL too */
     weir__producer_topic *output;
     weir__delivery *delivery; /* outlives the changelog while reports are outstanding */
     char *topic;
@@ -46,11 +46,11 @@ typedef struct kafka_changelog {
  * The reader
  * ------------------------------------------------------------------------- */
 
-weir_status weir__changelog_reader_new(const weir__kafka_config *config,
-                                       weir__changelog_reader **reader, weir_error *err)
+weir_status weir__kafka_reader_new(const weir__kafka_config *config, weir_kafka_reader **reader,
+                                   weir_error *err)
 {
     *reader = NULL;
-    weir__changelog_reader *made = calloc(1, sizeof *made);
+    weir_kafka_reader *made = calloc(1, sizeof *made);
     if (!made)
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory for a changelog reader");
     weir_status status = weir__client_init(&made->client, WEIR__CLIENT_READER, config,
@@ -64,7 +64,7 @@ weir_status weir__changelog_reader_new(const weir__kafka_config *config,
     return WEIR_OK;
 }
 
-void weir__changelog_reader_free(weir__changelog_reader *reader)
+void weir_kafka_reader_free(weir_kafka_reader *reader)
 {
     if (!reader)
         return;
@@ -73,8 +73,26 @@ void weir__changelog_reader_free(weir__changelog_reader *reader)
     free(reader);
 }
 
+weir_status weir_kafka_reader_new(const char *broker, const char *group_id,
+                                  const weir_option *properties, weir_kafka_reader **reader,
+                                  weir_error *err)
+{
+    const weir__kafka_config config = {
+        .broker = broker, .group_id = group_id, .consumer = properties};
+    *reader = NULL;
+    if (!broker || !group_id)
+        return weir_error_set(err, WEIR_INVALID, "a reader needs a broker and the name of a group");
+    return weir__kafka_reader_new(&config, reader, err);
+}
+
+weir_status weir_kafka_reader_open(weir_kafka_reader *reader, const char *topic, int32_t partition,
+                                   weir_changelog **changelog, weir_error *err)
+{
+    return weir__kafka_changelog_open(NULL, reader, topic, partition, changelog, err);
+}
+
 /* Errors that concern no partition; the error callback. */
-static weir_status serve_reader(weir__changelog_reader *reader, weir_error *err)
+static weir_status serve_reader(weir_kafka_reader *reader, weir_error *err)
 {
     rd_kafka_message_t *message;
     while ((message = rd_kafka_consumer_poll(reader->client.handle, 0)) != NULL) {
@@ -90,6 +108,14 @@ static weir_status serve_reader(weir__changelog_reader *reader, weir_error *err)
  * ------------------------------------------------------------------------- */
 
 static void stop_reading(kafka_changelog *log);
+
+static weir_status check_writable(const kafka_changelog *log, weir_error *err)
+{
+    if (log->producer)
+        return WEIR_OK;
+    return weir_error_set(err, WEIR_UNSUPPORTED, "changelog %s was opened for reading alone",
+                          log->name);
+}
 
 static weir_status changelog_append(weir_changelog *changelog, const weir_changelog_record *record,
                                     weir_error *err)
@@ -109,6 +135,9 @@ static weir_status changelog_append(weir_changelog *changelog, const weir_change
                                  .timestamp = -1,
                                  .headers = headers,
                                  .header_count = record->ttl_stamped ? 3 : 2};
+    weir_status status = check_writable(log, err);
+    if (status)
+        return status;
     stop_reading(log);
     return weir__producer_produce(log->producer, log->output, log->partition, &message,
                                   log->delivery, err);
@@ -118,7 +147,11 @@ static weir_status changelog_flush(weir_changelog *changelog, int timeout_ms, in
                                    weir_error *err)
 {
     kafka_changelog *log = (kafka_changelog *)changelog;
-    weir_status status = weir__producer_flush(log->producer, timeout_ms, err);
+    *last_offset = WEIR_OFFSET_NONE;
+    weir_status status = check_writable(log, err);
+    if (status)
+        return status;
+    status = weir__producer_flush(log->producer, timeout_ms, err);
     *last_offset = log->delivery->last_offset;
     return status;
 }
@@ -335,16 +368,25 @@ static weir_status changelog_read(weir_changelog *changelog, weir_changelog_reco
     return status;
 }
 
+static void changelog_release(kafka_changelog *log)
+{
+    free(log->delivery);
+    free(log->batch);
+    free(log->topic);
+    free(log->name);
+    free(log);
+}
+
 static void changelog_close(weir_changelog *changelog)
 {
     kafka_changelog *log = (kafka_changelog *)changelog;
     stop_reading(log);
     release_batch(log);
-    weir__producer_adopt(log->producer, log->delivery);
-    free(log->batch);
-    free(log->topic);
-    free(log->name);
-    free(log);
+    if (log->producer) {
+        weir__producer_adopt(log->producer, log->delivery);
+        log->delivery = NULL;
+    }
+    changelog_release(log);
 }
 
 static const weir_changelog_ops changelog_ops = {
@@ -357,29 +399,25 @@ static const weir_changelog_ops changelog_ops = {
     .close = changelog_close,
 };
 
-weir_status weir__kafka_changelog_open(weir__producer *producer, weir__changelog_reader *reader,
+weir_status weir__kafka_changelog_open(weir__producer *producer, weir_kafka_reader *reader,
                                        const char *topic, int32_t partition,
                                        weir_changelog **changelog, weir_error *err)
 {
     *changelog = NULL;
-    weir__producer_topic *output;
-    weir_status status = weir__producer_open_topic(producer, topic, &output, err);
+    weir__producer_topic *output = NULL;
+    weir_status status =
+        producer ? weir__producer_open_topic(producer, topic, &output, err) : WEIR_OK;
     if (status)
         return status;
     size_t name_size = strlen(topic) + 16;
     kafka_changelog *log = calloc(1, sizeof *log);
-    if (log) {
-        log->delivery = calloc(1, sizeof *log->delivery);
-        log->topic = strdup(topic);
-        log->name = malloc(name_size);
-    }
-    if (!log || !log->delivery || !log->topic || !log->name) {
-        if (log) {
-            free(log->delivery);
-            free(log->topic);
-            free(log->name);
-        }
-        free(log);
+    if (!log)
+        return weir_error_set(err, WEIR_NO_MEMORY, "no memory for changelog %s", topic);
+    log->delivery = producer ? calloc(1, sizeof *log->delivery) : NULL;
+    log->topic = strdup(topic);
+    log->name = malloc(name_size);
+    if ((producer && !log->delivery) || !log->topic || !log->name) {
+        changelog_release(log);
         return weir_error_set(err, WEIR_NO_MEMORY, "no memory for changelog %s", topic);
     }
     snprintf(log->name, name_size, "%s[%d]", topic, partition);
@@ -388,9 +426,10 @@ weir_status weir__kafka_changelog_open(weir__producer *producer, weir__changelog
     log->producer = producer;
     log->reader = reader;
     log->output = output;
-    log->delivery->last_offset = WEIR_OFFSET_NONE;
     log->partition = partition;
     log->high = WEIR_OFFSET_NONE;
+    if (log->delivery)
+        log->delivery->last_offset = WEIR_OFFSET_NONE;
     *changelog = &log->base;
     return WEIR_OK;
 }

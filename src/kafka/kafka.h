@@ -10,6 +10,7 @@
 #define WEIR_KAFKA_KAFKA_H
 
 #include <weir/app.h>
+#include <weir/kafka.h>
 #include <weir/state.h>
 
 #include "base/buffer.h"
@@ -173,14 +174,11 @@ weir_status weir__producer_flush(weir__producer *producer, int timeout_ms, weir_
  * ------------------------------------------------------------------------- */
 
 /* Reads changelog partitions for recovery; one for each worker, made at first use. */
-typedef struct weir__changelog_reader weir__changelog_reader;
+weir_status weir__kafka_reader_new(const weir__kafka_config *config, weir_kafka_reader **reader,
+                                   weir_error *err);
 
-weir_status weir__changelog_reader_new(const weir__kafka_config *config,
-                                       weir__changelog_reader **reader, weir_error *err);
-void weir__changelog_reader_free(weir__changelog_reader *reader);
-
-/* producer and reader outlive the changelog. */
-weir_status weir__kafka_changelog_open(weir__producer *producer, weir__changelog_reader *reader,
+/* producer and reader outlive the changelog. producer NULL: it is only read. */
+weir_status weir__kafka_changelog_open(weir__producer *producer, weir_kafka_reader *reader,
                                        const char *topic, int32_t partition,
                                        weir_changelog **changelog, weir_error *err);
 

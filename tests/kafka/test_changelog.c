@@ -23,7 +23,7 @@
 /* A changelog of one partition with the clients of a worker. */
 typedef struct fixture {
     weir__producer *producer;
-    weir__changelog_reader *reader;
+    weir_kafka_reader *reader;
     weir_changelog *log;
 } fixture;
 
@@ -33,7 +33,7 @@ static fixture open_log(const char *bootstrap, const char *topic, int32_t partit
     fixture self;
     weir__kafka_config config = test_config(bootstrap, "group");
     assert_ok(weir__producer_new(&config, &self.producer, &err));
-    assert_ok(weir__changelog_reader_new(&config, &self.reader, &err));
+    assert_ok(weir__kafka_reader_new(&config, &self.reader, &err));
     assert_ok(
         weir__kafka_changelog_open(self.producer, self.reader, topic, partition, &self.log, &err));
     return self;
@@ -42,7 +42,7 @@ static fixture open_log(const char *bootstrap, const char *topic, int32_t partit
 static void close_log(fixture *self)
 {
     self->log->ops->close(self->log);
-    weir__changelog_reader_free(self->reader);
+    weir_kafka_reader_free(self->reader);
     weir__producer_free(self->producer);
 }
 
@@ -250,6 +250,52 @@ static void test_several_logs_of_one_reader_are_read_side_by_side(void **state)
     close_log(&self);
 }
 
+static void test_a_reader_alone_reads_and_does_not_write(void **state)
+{
+    weir_error err;
+    kafka_broker *broker = *state;
+    const char *topic = kafka_unique("read-only");
+    kafka_create_topic(broker->bootstrap, topic, 1, NULL);
+    fixture self = open_log(broker->bootstrap, topic, 0);
+    append(self.log, "default", "a|\"n\"", "1");
+    append(self.log, "default", "b|\"n\"", NULL);
+    flush(self.log);
+
+    const weir_option properties[] = {{"fetch.message.max.bytes", "100000"}, {NULL, NULL}};
+    weir_kafka_reader *reader;
+    weir_changelog *log;
+    assert_ok(weir_kafka_reader_new(broker->bootstrap, "group", properties, &reader, &err));
+    assert_ok(weir_kafka_reader_open(reader, topic, 0, &log, &err));
+    assert_int_equal(read_to_end(log, 0, NULL), 2);
+    assert_int_equal(read_to_end(log, 1, NULL), 1);
+    weir_changelog_record record = text_record("default", "c", "1");
+    int64_t last = 7;
+    assert_int_equal(log->ops->append(log, &record, &err), WEIR_UNSUPPORTED);
+    assert_contains(err.message, topic);
+    assert_int_equal(log->ops->flush(log, 1000, &last, &err), WEIR_UNSUPPORTED);
+    assert_int_equal(last, WEIR_OFFSET_NONE);
+    log->ops->close(log);
+    weir_kafka_reader_free(reader);
+    close_log(&self);
+}
+
+static void test_a_reader_refuses_what_it_cannot_take(void **state)
+{
+    (void)state;
+    weir_error err;
+    weir_kafka_reader *reader;
+    const weir_option own[] = {{"isolation.level", "read_uncommitted"}, {NULL, NULL}};
+    const weir_option unknown[] = {{"no.such.property", "1"}, {NULL, NULL}};
+    assert_int_equal(weir_kafka_reader_new(NULL, "group", NULL, &reader, &err), WEIR_INVALID);
+    assert_int_equal(weir_kafka_reader_new("localhost:1", "group", own, &reader, &err),
+                     WEIR_INVALID);
+    assert_contains(err.message, "isolation.level");
+    assert_int_equal(weir_kafka_reader_new("localhost:1", "group", unknown, &reader, &err),
+                     WEIR_INVALID);
+    assert_null(reader);
+    weir_kafka_reader_free(NULL);
+}
+
 /* A transaction by another producer, as exactly-once processing writes a changelog. */
 static void transaction(rd_kafka_t *producer, const char *topic, int count, bool commit)
 {
@@ -435,7 +481,7 @@ static void test_closing_with_records_on_their_way_is_safe(void **state)
     self.log->ops->close(self.log);
     weir_error err;
     assert_ok(weir__producer_flush(self.producer, 20000, &err));
-    weir__changelog_reader_free(self.reader);
+    weir_kafka_reader_free(self.reader);
     weir__producer_free(self.producer);
 }
 
@@ -447,6 +493,8 @@ int main(void)
         cmocka_unit_test(test_reading_and_appending_alternate),
         cmocka_unit_test(test_seek_drops_what_was_read_ahead),
         cmocka_unit_test(test_several_logs_of_one_reader_are_read_side_by_side),
+        cmocka_unit_test(test_a_reader_alone_reads_and_does_not_write),
+        cmocka_unit_test(test_a_reader_refuses_what_it_cannot_take),
         cmocka_unit_test(test_position_moves_past_control_and_aborted_records),
         cmocka_unit_test(test_truncated_log_says_so),
         cmocka_unit_test(test_compacted_log_is_read_over_its_gaps),

@@ -76,7 +76,7 @@ static void round_trip(kafka_broker *broker, const char *mechanism)
     weir__admin *admin;
     weir__producer *producer;
     weir__producer_topic *handle;
-    weir__changelog_reader *reader;
+    weir_kafka_reader *reader;
     weir_changelog *log;
     const char *topic = kafka_unique("secure");
     credentials user = sasl_over_tls(broker, mechanism, broker->password);
@@ -96,14 +96,14 @@ static void round_trip(kafka_broker *broker, const char *mechanism)
     assert_ok(weir__producer_produce(producer, handle, 0, &record, NULL, &err));
     assert_ok(weir__producer_flush(producer, 10000, &err));
     consume_one(&config, topic, "sealed");
-    assert_ok(weir__changelog_reader_new(&config, &reader, &err));
+    assert_ok(weir__kafka_reader_new(&config, &reader, &err));
     assert_ok(weir__kafka_changelog_open(producer, reader, topic, 0, &log, &err));
     weir_changelog_record change = {.cf = "default", .key = weir_slice_str("k")};
     assert_ok(log->ops->append(log, &change, &err));
     assert_ok(log->ops->flush(log, 10000, &last, &err));
     assert_int_equal(last, 1);
     log->ops->close(log);
-    weir__changelog_reader_free(reader);
+    weir_kafka_reader_free(reader);
     weir__producer_free(producer);
     assert_true(test_log_contains("kafka."));
     assert_false(test_log_contains(broker->password));
