@@ -297,6 +297,14 @@ typedef struct weir_partition_stats {
 WEIR_API void weir_partition_get_stats(const weir_partition *partition,
                                        weir_partition_stats *stats);
 
+/*
+ * before and after are called around each read of a transaction or an iterator that goes to the
+ * backend, and may wait for a disk or a network: a program that holds a lock for long can give it
+ * up in between. What caches answer calls nothing. Both NULL (the default): no calls.
+ */
+WEIR_API void weir_partition_set_read_hooks(weir_partition *partition, void (*before)(void *arg),
+                                            void (*after)(void *arg), void *arg);
+
 /* --- Recovery --- */
 
 typedef struct weir_recovery_progress {

@@ -97,7 +97,9 @@ static weir_status open_on(weir_iter *iter, weir_backend_cf *cf, weir_backend_it
     };
     weir_error inner;
     weir_error_init(&inner);
+    weir__partition_read_begins(partition);
     weir_status status = partition->backend->iter_open(partition->db, cf, &args, opened, &inner);
+    weir__partition_read_ends(partition);
     if (status)
         return weir__database_error(partition->database, status, "opening an iterator", &inner,
                                     err);
@@ -110,7 +112,9 @@ static weir_status next_on(const weir_iter *iter, weir_backend_iter *from, weir_
     const weir_partition *partition = iter->txn->partition;
     weir_error inner;
     weir_error_init(&inner);
+    weir__partition_read_begins(partition);
     weir_status status = partition->backend->iter_next(from, key, value, &inner);
+    weir__partition_read_ends(partition);
     if (status && status != WEIR_NOT_FOUND)
         return weir__database_error(partition->database, status, "reading the next item", &inner,
                                     err);

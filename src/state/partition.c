@@ -581,6 +581,15 @@ int64_t weir_partition_processed_offset(const weir_partition *partition, const c
     return found ? found->offset : WEIR_OFFSET_NONE;
 }
 
+void weir_partition_set_read_hooks(weir_partition *partition, void (*before)(void *arg),
+                                   void (*after)(void *arg), void *arg)
+{
+    bool is_given = before && after;
+    partition->before_read = is_given ? before : NULL;
+    partition->after_read = is_given ? after : NULL;
+    partition->read_arg = arg;
+}
+
 void weir_partition_get_stats(const weir_partition *partition, weir_partition_stats *stats)
 {
     *stats = partition->stats;

@@ -79,6 +79,10 @@ struct weir_partition {
     weir__ends ends;
     uint64_t memo_epoch; /* from 1; see state/memo.h */
 
+    void (*before_read)(void *arg); /* both or none: see weir_partition_set_read_hooks */
+    void (*after_read)(void *arg);
+    void *read_arg;
+
     weir_partition_stats stats;
     weir_backend_op *ops; /* room for a batch, kept from flush to flush */
     size_t ops_capacity;
@@ -107,6 +111,19 @@ typedef struct weir__partition_config {
     int open_deadline_ms;
     const volatile bool *stop;
 } weir__partition_config;
+
+/* Around a read of the backend. */
+static inline void weir__partition_read_begins(const weir_partition *partition)
+{
+    if (partition->before_read)
+        partition->before_read(partition->read_arg);
+}
+
+static inline void weir__partition_read_ends(const weir_partition *partition)
+{
+    if (partition->after_read)
+        partition->after_read(partition->read_arg);
+}
 
 /* Opens the database and reads what is stored about offsets. *partition [out]. */
 weir_status weir__partition_open(const weir__partition_config *config, weir_partition **partition,

@@ -279,8 +279,10 @@ static weir_status get_from_backend(weir_txn *txn, weir_cf cf, weir_slice key, u
     weir_error inner;
     weir_error_init(&inner);
     partition->stats.backend_gets++;
+    weir__partition_read_begins(partition);
     weir_status status = partition->backend->get(partition->db, partition->cfs[cf].handle, NULL,
                                                  key, &txn->held, &inner);
+    weir__partition_read_ends(partition);
     if (status == WEIR_NOT_FOUND && has_cache(partition, cf))
         weir__record_cache_put(partition->cache, cf, key, hash, NULL);
     if (status == WEIR_NOT_FOUND)

@@ -456,6 +456,60 @@ static void test_a_state_that_began_empty_is_looked_up_in_the_cache_alone(void *
     weir_txn_free(txn);
 }
 
+typedef struct read_calls {
+    int before;
+    int after;
+} read_calls;
+
+static void count_before(void *arg)
+{
+    read_calls *calls = arg;
+    assert_int_equal(calls->before++, calls->after);
+}
+
+static void count_after(void *arg)
+{
+    read_calls *calls = arg;
+    assert_int_equal(calls->before, ++calls->after);
+}
+
+static void test_hooks_are_called_around_reads_that_go_to_the_backend_alone(void **state)
+{
+    harness *h = *state;
+    weir_error err;
+    read_calls calls = {0, 0};
+    harness_put(h, "k", "1", 1);
+    weir_partition_set_read_hooks(h->partition, count_before, count_after, &calls);
+    weir_txn *txn = harness_begin(h);
+    set(txn, "", "own", "1");
+    assert_string_equal(get(txn, "", "own"), "1");
+    assert_string_equal(get(txn, "", "k"), "1");
+    assert_int_equal(calls.before, 0);
+    weir_txn_free(txn);
+    if (matrix_is_persistent(h))
+        harness_reopen(h);
+    weir_partition_set_read_hooks(h->partition, count_before, count_after, &calls);
+    txn = harness_begin(h);
+    assert_string_equal(get(txn, "", "nobody"), "-");
+    assert_string_equal(get(txn, "", "nobody"), "-");
+    assert_int_equal(calls.before, matrix_is_persistent(h) ? 1 : 0);
+    weir_iter *iter;
+    weir_slice key;
+    weir_slice value;
+    assert_ok(weir_txn_iter_open(txn, WEIR_CF_DEFAULT, NULL, &iter, &err), err);
+    while (weir_iter_next(iter, &key, &value, &err) == WEIR_OK)
+        continue;
+    weir_iter_close(iter);
+    assert_true(calls.before >= 2);
+    assert_int_equal(calls.after, calls.before);
+
+    read_calls so_far = calls;
+    weir_partition_set_read_hooks(h->partition, NULL, NULL, NULL);
+    assert_string_equal(get(txn, "", "somebody"), "-");
+    assert_int_equal(calls.before, so_far.before);
+    weir_txn_free(txn);
+}
+
 static void test_deleting_what_is_known_to_be_absent_is_logged_but_not_written(void **state)
 {
     harness *h = *state;
@@ -593,6 +647,7 @@ int main(void)
         MATRIX_TEST(test_after_a_commit_reads_need_no_backend),
         MATRIX_TEST(test_a_key_is_read_from_the_backend_once_also_when_it_is_absent),
         MATRIX_TEST(test_a_state_that_began_empty_is_looked_up_in_the_cache_alone),
+        MATRIX_TEST(test_hooks_are_called_around_reads_that_go_to_the_backend_alone),
         MATRIX_TEST(test_deleting_what_is_known_to_be_absent_is_logged_but_not_written),
         MATRIX_TEST(test_a_value_too_large_for_the_record_cache_is_read_all_the_same),
         MATRIX_TEST(test_changes_are_counted_and_their_memory_told),
