@@ -68,3 +68,50 @@ bool args_ms(PyObject *given, int64_t *ms)
     *ms = overflow > 0 ? INT64_MAX : overflow < 0 ? INT64_MIN : value;
     return true;
 }
+
+bool args_options(PyObject *given, weir_option *pairs, size_t max)
+{
+    Py_ssize_t place = 0;
+    size_t count = 0;
+    PyObject *key;
+    PyObject *value;
+    while (PyDict_Next(given, &place, &key, &value)) {
+        if (count == max) {
+            PyErr_SetString(PyExc_ValueError, "too many options");
+            return false;
+        }
+        if (!PyUnicode_Check(key) || !PyUnicode_Check(value)) {
+            PyErr_SetString(PyExc_TypeError, "names and values of options must be str");
+            return false;
+        }
+        pairs[count].key = PyUnicode_AsUTF8(key);
+        pairs[count].value = PyUnicode_AsUTF8(value);
+        if (!pairs[count].key || !pairs[count].value)
+            return false;
+        count++;
+    }
+    pairs[count] = (weir_option){NULL, NULL};
+    return true;
+}
+
+bool args_offsets(PyObject *given, weir_topic_offset *offsets, size_t *count)
+{
+    *count = 0;
+    if (!given || given == Py_None)
+        return true;
+    if (!PyDict_Check(given) || PyDict_GET_SIZE(given) > TOPICS_MAX) {
+        PyErr_Format(PyExc_TypeError, "offsets must be a dict of at most %d topics", TOPICS_MAX);
+        return false;
+    }
+    Py_ssize_t place = 0;
+    PyObject *topic;
+    PyObject *offset;
+    while (PyDict_Next(given, &place, &topic, &offset)) {
+        weir_topic_offset *to = &offsets[(*count)++];
+        to->topic = PyUnicode_AsUTF8(topic);
+        to->offset = to->topic ? PyLong_AsLongLong(offset) : -1;
+        if (PyErr_Occurred())
+            return false;
+    }
+    return true;
+}

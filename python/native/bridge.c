@@ -25,6 +25,7 @@ struct bridge {
     size_t next; /* to be read */
     int64_t low;
     int64_t high;
+    weir_changelog *source; /* what is read instead of what was pushed; NULL: none */
 };
 
 /* --- The buffer --- */
@@ -133,6 +134,16 @@ void bridge_set_range(bridge *of, int64_t low, int64_t high)
     of->next = 0;
 }
 
+void bridge_set_source(bridge *of, weir_changelog *source)
+{
+    of->source = source;
+}
+
+weir_changelog *bridge_source(const bridge *of)
+{
+    return of->source;
+}
+
 /* --- What the state layer calls --- */
 
 static weir_status log_append(weir_changelog *changelog, const weir_changelog_record *record,
@@ -164,20 +175,34 @@ static weir_status log_range(weir_changelog *changelog, int64_t *low, int64_t *h
 
 static weir_status log_seek(weir_changelog *changelog, int64_t offset, weir_error *err)
 {
-    (void)err;
     bridge *of = (bridge *)changelog;
+    if (of->source)
+        return of->source->ops->seek(of->source, offset, err);
     of->next = 0;
     while (of->next < of->count && of->records[of->next].offset < offset)
         of->next++;
     return WEIR_OK;
 }
 
+/* What is gone is the business of Quix Streams' consumer, which knows where to go on. */
+static weir_status read_source(bridge *of, weir_changelog_record *records, size_t max,
+                               int timeout_ms, size_t *count, int64_t *position, weir_error *err)
+{
+    weir_error inner;
+    weir_error_init(&inner);
+    weir_status status =
+        of->source->ops->read(of->source, records, max, timeout_ms, count, position, &inner);
+    if (status == WEIR_OFFSET)
+        return weir_error_set(err, WEIR_KAFKA, "%s", inner.message);
+    return status == WEIR_OK ? WEIR_OK : weir_error_set(err, status, "%s", inner.message);
+}
+
 static weir_status log_read(weir_changelog *changelog, weir_changelog_record *records, size_t max,
                             int timeout_ms, size_t *count, int64_t *position, weir_error *err)
 {
-    (void)timeout_ms;
-    (void)err;
     bridge *of = (bridge *)changelog;
+    if (of->source)
+        return read_source(of, records, max, timeout_ms, count, position, err);
     *count = 0;
     while (*count < max && of->next < of->count) {
         const bridge_record *from = &of->records[of->next++];

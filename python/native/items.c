@@ -43,6 +43,24 @@ void items_close_all(txn_handle *handle)
         close_iter(handle->items);
 }
 
+static void drop_iter(ItemsObject *self)
+{
+    weir_iter *iter = self->iter;
+    weir_windows *windows = self->windows;
+    if (!iter && !windows)
+        return;
+    unlink_items(self);
+    self->iter = NULL;
+    self->windows = NULL;
+    partition_drop(self->owner, NULL, iter, windows);
+}
+
+void items_drop_all(txn_handle *handle)
+{
+    while (handle->items)
+        drop_iter(handle->items);
+}
+
 static bool read_bound(PyObject *bound, weir_slice *slice, bool *is_given)
 {
     *is_given = bound && bound != Py_None;
@@ -61,11 +79,8 @@ static bool open_iter(ItemsObject *self, weir_cf cf, const weir_iter_options *op
 {
     weir_error err;
     weir_error_init(&err);
-    weir_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        weir_txn_iter_open(self->handle->txn, cf, options, &self->iter, &err);
-    Py_END_ALLOW_THREADS if (status != WEIR_OK)
-    {
+    weir_status status = weir_txn_iter_open(self->handle->txn, cf, options, &self->iter, &err);
+    if (status != WEIR_OK) {
         raise_status(status, &err);
         return false;
     }
@@ -101,8 +116,9 @@ PyObject *items_of_windows(TransactionObject *transaction, weir_windows *windows
     return (PyObject *)self;
 }
 
-PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
-                     PyObject *upper, bool backwards, PyObject *cf_name)
+/* Bounds are bytes, None or NULL. Within the guard. */
+static PyObject *items_open(PartitionObject *partition, TransactionObject *transaction,
+                            PyObject *lower, PyObject *upper, bool backwards, PyObject *cf_name)
 {
     weir_iter_options options = {.struct_size = sizeof(options), .reverse = backwards};
     weir_cf cf;
@@ -121,13 +137,31 @@ PyObject *items_open(PartitionObject *partition, TransactionObject *transaction,
     return (PyObject *)self;
 }
 
+PyObject *items_method(PartitionObject *partition, TransactionObject *transaction,
+                       PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static arg_spec spec = {
+        "items", 0, 4, {"lower_bound", "upper_bound", "backwards", "cf_name"}, {NULL}};
+    PyObject *given[4];
+    if (!args_take(&spec, args, nargs, kwnames, given))
+        return NULL;
+    int backwards = given[2] ? PyObject_IsTrue(given[2]) : 0;
+    if (backwards < 0 || !(transaction ? transaction_enter(transaction) : guard_enter(partition)))
+        return NULL;
+    PyObject *items = NULL;
+    if (transaction || partition_apply(partition))
+        items = items_open(partition, transaction, given[0], given[1], backwards != 0, given[3]);
+    guard_leave(partition);
+    return items;
+}
+
 static void items_dealloc(ItemsObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     if (self->owner && self->owner->fork_count == fork_count) {
-        close_iter(self);
+        drop_iter(self);
         if (!self->keeper)
-            txn_close(self->owner, &self->own);
+            txn_drop(self->owner, &self->own);
     }
     Py_XDECREF(self->keeper);
     Py_XDECREF(self->owner);
@@ -140,12 +174,7 @@ static PyObject *next_pair(ItemsObject *self, weir_status *status, weir_error *e
 {
     weir_slice key;
     weir_slice value;
-    if (self->owner->slow_reads) {
-        Py_BEGIN_ALLOW_THREADS *status = weir_iter_next(self->iter, &key, &value, err);
-        Py_END_ALLOW_THREADS
-    } else {
-        *status = weir_iter_next(self->iter, &key, &value, err);
-    }
+    *status = weir_iter_next(self->iter, &key, &value, err);
     if (*status != WEIR_OK)
         return NULL;
     return Py_BuildValue("(y#y#)", key.data ? key.data : "", (Py_ssize_t)key.size,

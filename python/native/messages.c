@@ -8,9 +8,6 @@
 
 #include "native.h"
 
-/* Bytes of records that are gathered before they are written. */
-#define BATCH_BYTES ((size_t)16 << 20)
-
 /* Of one message; what is not there is NULL. `headers` keeps the others, except key and value. */
 typedef struct message_parts {
     PyObject *headers;
@@ -107,13 +104,11 @@ static bool push_parts(PartitionObject *self, const message_parts *parts, bool a
 {
     if (!guard_enter(self))
         return false;
-    bool is_done = self->bridge != NULL;
-    if (!is_done) {
-        raise_text(WEIR_UNSUPPORTED, "the store has no changelog to recover from");
-    } else if (!applies) {
+    bool is_done = partition_check_changelog(self);
+    if (is_done && !applies) {
         if (parts->offset > self->pushed_offset)
             self->pushed_offset = parts->offset;
-    } else {
+    } else if (is_done) {
         weir_changelog_record record = {
             .cf = PyBytes_AS_STRING(parts->cf),
             .key = {PyBytes_AS_STRING(parts->key), (size_t)PyBytes_GET_SIZE(parts->key)},
@@ -125,8 +120,6 @@ static bool push_parts(PartitionObject *self, const message_parts *parts, bool a
             record.value = weir_slice_of(PyBytes_AS_STRING(parts->value),
                                          (size_t)PyBytes_GET_SIZE(parts->value));
         is_done = partition_push_record(self, &record);
-        if (is_done && bridge_bytes(self->bridge) > BATCH_BYTES)
-            is_done = partition_apply(self);
     }
     guard_leave(self);
     return is_done;
@@ -139,6 +132,7 @@ PyObject *partition_push_messages(PartitionObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!O:push_messages", &PyList_Type, &messages, &last.decide))
         return NULL;
     Py_ssize_t taken = 0;
+    Py_ssize_t skipped = 0;
     bool is_good = true;
     for (; is_good && taken < PyList_GET_SIZE(messages); taken++) {
         PyObject *message = PyList_GET_ITEM(messages, taken);
@@ -148,11 +142,13 @@ PyObject *partition_push_messages(PartitionObject *self, PyObject *args)
         bool is_strange = is_good && is_malformed(&parts);
         if (is_good && !is_strange)
             is_good = decide(&last, parts.processed) && push_parts(self, &parts, last.applies);
+        if (is_good && !is_strange && !last.applies)
+            skipped++;
         release_parts(&parts);
         Py_DECREF(message);
         if (is_strange)
             break;
     }
     Py_XDECREF(last.header);
-    return is_good ? PyLong_FromSsize_t(taken) : NULL;
+    return is_good ? Py_BuildValue("nn", taken, skipped) : NULL;
 }

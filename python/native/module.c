@@ -110,7 +110,7 @@ PyMODINIT_FUNC PyInit__native(void)
         return NULL;
     if (errors_init(module) && partition_init_type(module) && items_init_type(module) &&
         transaction_init_type(module) && state_init_type(module) && window_init_types(module) &&
-        timestamped_init_type(module) &&
+        timestamped_init_type(module) && reader_init_type(module) &&
         PyModule_AddIntConstant(module, "PLAIN", WEIR_STORE_PLAIN) == 0 &&
         PyModule_AddIntConstant(module, "WINDOWED", WEIR_STORE_WINDOWED) == 0 &&
         PyModule_AddIntConstant(module, "TIMESTAMPED", WEIR_STORE_TIMESTAMPED) == 0 &&

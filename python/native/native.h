@@ -6,6 +6,7 @@
  *   Transaction    reads and changes of one checkpoint, with the application's dumps and loads
  *   State          a transaction seen from one record key
  *   Items          an iterator over keys and values
+ *   ChangelogReader  a Kafka client that recoveries read with
  *
  * Rules for all of them: one thread at a time uses a partition and what belongs to it, which is
  * checked (Guard); a process that was forked after the partition was opened may not use it; what
@@ -19,6 +20,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <weir/kafka.h>
 #include <weir/state.h>
 #include <weir/window.h>
 
@@ -63,10 +65,23 @@ typedef struct arg_spec {
 } arg_spec;
 
 /* Puts what was given into out (count long); NULL where nothing was. */
-/* A time in ms; one that does not fit becomes the nearest that does. */
-bool args_ms(PyObject *given, int64_t *ms);
 bool args_take(arg_spec *spec, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                PyObject **out);
+/* A time in ms; one that does not fit becomes the nearest that does. */
+bool args_ms(PyObject *given, int64_t *ms);
+/* A dict of str as options, ended by NULL: pairs has room for max + 1. Borrows the texts. */
+bool args_options(PyObject *given, weir_option *pairs, size_t max);
+
+#define TOPICS_MAX 256
+/* A dict from topics to offsets, or None, or NULL. Borrows the names. */
+bool args_offsets(PyObject *given, weir_topic_offset *offsets, size_t *count);
+
+/* --- The default JSON (json.c) --- */
+
+/* Writes what orjson would write; returns its size. 0: orjson has to do it. Sets no exception. */
+size_t json_write(PyObject *value, char *text, size_t capacity);
+/* What orjson would read. NULL without an exception: orjson has to do it. */
+PyObject *json_read(weir_slice data);
 
 /* --- Values (codec.c) --- */
 
@@ -79,7 +94,7 @@ typedef struct value_codec {
 typedef struct encoded {
     weir_slice slice;
     PyObject *held;
-    char text[256];
+    char text[512];
 } encoded;
 
 /* dumps(value). False: an exception is set. */
@@ -132,6 +147,9 @@ weir_slice bridge_value(const bridge *bridge, const bridge_record *record);
 bool bridge_push(bridge *bridge, const weir_changelog_record *record);
 /* What a recovery is told: it reads what was pushed, from `low`, up to `high`. */
 void bridge_set_range(bridge *bridge, int64_t low, int64_t high);
+/* While there is a source, a recovery reads that instead. Borrowed; NULL: none. */
+void bridge_set_source(bridge *bridge, weir_changelog *source);
+weir_changelog *bridge_source(const bridge *bridge);
 
 /* --- Objects --- */
 
@@ -147,12 +165,14 @@ typedef struct PartitionObject {
     PyObject_HEAD weir_state_manager *manager;
     weir_partition *partition; /* NULL: closed */
     bridge *bridge;            /* NULL: without changelog */
+    PyObject *reader;          /* a ChangelogReader that recovers it; NULL: none */
     txn_handle *txns;
     PyObject *cfs; /* dict: name → number */
     unsigned long fork_count;
     int64_t pushed_offset; /* of the last record or offset pushed; NONE: none is pending */
     bool in_use;
-    bool slow_reads; /* a read may wait for a network: the interpreter lock is released */
+    PyThreadState *thread;  /* that has released the interpreter lock for a read; NULL: none */
+    struct orphan *orphans; /* what lost its object while the partition was in use */
 } PartitionObject;
 
 typedef struct TransactionObject {
@@ -182,22 +202,44 @@ extern unsigned long fork_count; /* how often this process is a child */
 /* Checks that the partition is open, used by no other thread, and not inherited by a fork;
  * marks it as in use. False: an exception is set. Each true is followed by guard_leave. */
 bool guard_enter(PartitionObject *partition);
+void orphans_close(PartitionObject *partition);
 static inline void guard_leave(PartitionObject *partition)
 {
+    if (partition->orphans)
+        orphans_close(partition);
     partition->in_use = false;
 }
+/*
+ * For the end of an object, which may come at any time and in any thread, also while another one
+ * has released the interpreter lock in a call of the partition: each is closed now, or when that
+ * call is over. All may be NULL.
+ */
+void partition_drop(PartitionObject *partition, weir_txn *txn, weir_iter *iter,
+                    weir_windows *windows);
 
 bool partition_init_type(PyObject *module);
-/* Adds a record to what partition_apply writes. Within a guard; the partition has a changelog. */
+/* Adds a record to what partition_apply writes, which comes when it is much. Within a guard; the
+ * partition has a changelog. */
 bool partition_push_record(PartitionObject *partition, const weir_changelog_record *record);
 /* The method push_messages (messages.c). */
 PyObject *partition_push_messages(PartitionObject *partition, PyObject *args);
+/* Methods that recover with a reader (reader.c). */
+PyObject *partition_recover_begin(PartitionObject *partition, PyObject *args);
+PyObject *partition_recover_step(PartitionObject *partition, PyObject *budget_ms);
+PyObject *partition_recover_end(PartitionObject *partition, PyObject *unused);
+/* Ends such a recovery, done or not. Within a guard, or when nobody else knows the partition. */
+void partition_stop_reading(PartitionObject *partition);
+/* False, with an exception: there is none, or a reader is at it. */
+bool partition_check_changelog(const PartitionObject *partition);
+bool reader_init_type(PyObject *module);
 /* The number of a column family; its name is a str, NULL the default one. */
 bool partition_cf(PartitionObject *partition, PyObject *name, weir_cf *cf);
 /* Brings what was pushed into the database. Within a guard. */
 bool partition_apply(PartitionObject *partition);
 bool txn_open(PartitionObject *partition, txn_handle *handle);
 void txn_close(PartitionObject *partition, txn_handle *handle);
+/* The same at the end of the object that has the handle. */
+void txn_drop(PartitionObject *partition, txn_handle *handle);
 
 typedef struct StateObject {
     PyObject_HEAD TransactionObject *transaction;
@@ -245,12 +287,15 @@ PyTypeObject *type_derive(PyObject *module, PyTypeObject *base, const char *name
                           PyType_Slot *slots);
 
 bool items_init_type(PyObject *module);
-/* Bounds are bytes, None or NULL. transaction NULL: committed items. Within a guard. */
-PyObject *items_open(PartitionObject *partition, TransactionObject *transaction, PyObject *lower,
-                     PyObject *upper, bool backwards, PyObject *cf);
+/* The method items(lower_bound, upper_bound, backwards, cf_name) of a transaction, or (NULL) of
+ * a partition: committed items. */
+PyObject *items_method(PartitionObject *partition, TransactionObject *transaction,
+                       PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 /* Takes `windows` over, which may be NULL: there are none. Within a guard. */
 PyObject *items_of_windows(TransactionObject *transaction, weir_windows *windows);
-/* Closes the iterators of a transaction, whose objects then raise. */
+/* Closes the iterators of a transaction, whose objects then raise. Within a guard. */
 void items_close_all(txn_handle *handle);
+/* The same at the end of the object that has the handle. */
+void items_drop_all(txn_handle *handle);
 
 #endif

@@ -9,6 +9,8 @@
 #include "native.h"
 
 #define OPTIONS_MAX 64
+/* Bytes of pushed records that are gathered before they are written. */
+#define BATCH_BYTES ((size_t)16 << 20)
 
 unsigned long fork_count;
 PyTypeObject *partition_type;
@@ -60,19 +62,78 @@ bool txn_open(PartitionObject *self, txn_handle *handle)
     return true;
 }
 
-void txn_close(PartitionObject *self, txn_handle *handle)
+static void unlink_txn(PartitionObject *self, txn_handle *handle)
 {
-    if (!handle->txn)
-        return;
-    items_close_all(handle);
     if (handle->previous)
         handle->previous->next = handle->next;
     else
         self->txns = handle->next;
     if (handle->next)
         handle->next->previous = handle->previous;
-    weir_txn_free(handle->txn);
     handle->txn = NULL;
+}
+
+void txn_close(PartitionObject *self, txn_handle *handle)
+{
+    weir_txn *txn = handle->txn;
+    if (!txn)
+        return;
+    items_close_all(handle);
+    orphans_close(self); /* there may be iterators of it */
+    unlink_txn(self, handle);
+    weir_txn_free(txn);
+}
+
+void txn_drop(PartitionObject *self, txn_handle *handle)
+{
+    weir_txn *txn = handle->txn;
+    if (!txn)
+        return;
+    items_drop_all(handle);
+    unlink_txn(self, handle);
+    partition_drop(self, txn, NULL, NULL);
+}
+
+/* --- What lost its object while the partition was in use --- */
+
+typedef struct orphan {
+    weir_txn *txn;
+    weir_iter *iter;
+    weir_windows *windows;
+    struct orphan *next;
+} orphan;
+
+static void close_orphan(const orphan *it)
+{
+    weir_iter_close(it->iter);
+    weir_windows_close(it->windows);
+    weir_txn_free(it->txn);
+}
+
+/* In the order in which they came: iterators before their transaction. */
+void orphans_close(PartitionObject *self)
+{
+    while (self->orphans) {
+        orphan *first = self->orphans;
+        self->orphans = first->next;
+        close_orphan(first);
+        free(first);
+    }
+}
+
+void partition_drop(PartitionObject *self, weir_txn *txn, weir_iter *iter, weir_windows *windows)
+{
+    const orphan given = {.txn = txn, .iter = iter, .windows = windows};
+    if (!self->in_use) {
+        close_orphan(&given);
+        return;
+    }
+    orphan **end = &self->orphans;
+    while (*end)
+        end = &(*end)->next;
+    *end = malloc(sizeof(given));
+    if (*end)
+        **end = given; /* else it stays until the process ends */
 }
 
 /* --- Opening --- */
@@ -96,32 +157,6 @@ typedef struct open_request {
     int partition;
 } open_request;
 
-/* Borrows the texts of the dict. */
-static bool read_options(PyObject *given, weir_option *pairs)
-{
-    Py_ssize_t place = 0;
-    size_t count = 0;
-    PyObject *key;
-    PyObject *value;
-    while (PyDict_Next(given, &place, &key, &value)) {
-        if (count == OPTIONS_MAX) {
-            PyErr_SetString(PyExc_ValueError, "too many options");
-            return false;
-        }
-        if (!PyUnicode_Check(key) || !PyUnicode_Check(value)) {
-            PyErr_SetString(PyExc_TypeError, "names and values of options must be str");
-            return false;
-        }
-        pairs[count].key = PyUnicode_AsUTF8(key);
-        pairs[count].value = PyUnicode_AsUTF8(value);
-        if (!pairs[count].key || !pairs[count].value)
-            return false;
-        count++;
-    }
-    pairs[count] = (weir_option){NULL, NULL};
-    return true;
-}
-
 static bool read_request(PyObject *args, PyObject *kwargs, open_request *request)
 {
     static char *names[] = {"state_dir",       "group",       "store",     "stream_id", "partition",
@@ -140,7 +175,7 @@ static bool read_request(PyObject *args, PyObject *kwargs, open_request *request
             &request->partition, &request->options.state_backend, &PyDict_Type, &options,
             &request->changelog, &kind, &grace_ms, &keep_duplicates, &cache_bytes))
         return false;
-    if (options && !read_options(options, request->pairs))
+    if (options && !args_options(options, request->pairs, OPTIONS_MAX))
         return false;
     if (options)
         request->options.state_options = request->pairs;
@@ -168,10 +203,19 @@ static weir_status open_store(PartitionObject *self, const open_request *request
     return status;
 }
 
-/* Reads of these never leave the machine. */
-static bool is_local(const char *backend)
+/* Reads that go to the backend may wait for a disk or a network: the interpreter lock is released
+ * meanwhile, unless it was before, for all of a call. */
+static void before_read(void *arg)
 {
-    return strcmp(backend, "rocksdb") == 0 || strcmp(backend, "memory") == 0;
+    PartitionObject *self = arg;
+    self->thread = PyGILState_Check() ? PyEval_SaveThread() : NULL;
+}
+
+static void after_read(void *arg)
+{
+    PartitionObject *self = arg;
+    if (self->thread)
+        PyEval_RestoreThread(self->thread);
 }
 
 static PyObject *partition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -203,7 +247,8 @@ static PyObject *partition_new(PyTypeObject *type, PyObject *args, PyObject *kwa
         Py_DECREF(self);
         return raise_status(status, &err);
     }
-    self->slow_reads = !is_local(weir_partition_backend(self->partition));
+    if (strcmp(weir_partition_backend(self->partition), "memory") != 0)
+        weir_partition_set_read_hooks(self->partition, before_read, after_read, self);
     return (PyObject *)self;
 }
 
@@ -211,8 +256,11 @@ static PyObject *partition_new(PyTypeObject *type, PyObject *args, PyObject *kwa
 
 static void release(PartitionObject *self)
 {
+    if (self->partition)
+        partition_stop_reading(self);
     while (self->txns)
         txn_close(self, self->txns);
+    orphans_close(self);
     weir_state_manager *manager = self->manager;
     self->manager = NULL;
     self->partition = NULL;
@@ -227,6 +275,7 @@ static void partition_dealloc(PartitionObject *self)
     /* What was opened before a fork has threads and locks in the parent: it is left alone. */
     if (!was_forked(self))
         release(self);
+    Py_XDECREF(self->reader);
     Py_XDECREF(self->cfs);
     type->tp_free(self);
     Py_DECREF(type);
@@ -286,12 +335,13 @@ bool partition_apply(PartitionObject *self)
     return status == WEIR_OK;
 }
 
-static bool check_changelog(const PartitionObject *self)
+bool partition_check_changelog(const PartitionObject *self)
 {
-    if (self->bridge)
-        return true;
-    raise_text(WEIR_UNSUPPORTED, "the store has no changelog to recover from");
-    return false;
+    if (!self->bridge)
+        raise_text(WEIR_UNSUPPORTED, "the store has no changelog to recover from");
+    else if (self->reader)
+        raise_text(WEIR_BUSY, "a recovery with a reader has begun and is not done");
+    return !PyErr_Occurred();
 }
 
 /* Within the guard. Records whose order is not that of the log start a batch of their own. */
@@ -304,38 +354,42 @@ bool partition_push_record(PartitionObject *self, const weir_changelog_record *r
         return false;
     }
     self->pushed_offset = record->offset;
-    return true;
+    return bridge_bytes(self->bridge) <= BATCH_BYTES || partition_apply(self);
 }
 
-static PyObject *partition_push(PartitionObject *self, PyObject *args)
+/* The method of Quix Streams' store partitions, which a recovery calls for each message. */
+static PyObject *partition_push(PartitionObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                PyObject *kwnames)
 {
-    weir_changelog_record record = {.offset = 0};
-    Py_ssize_t key_size;
-    PyObject *value;
-    long long offset;
-    int ttl_stamped = 0;
-    if (!PyArg_ParseTuple(args, "y#OsL|p:push", &record.key.data, &key_size, &value, &record.cf,
-                          &offset, &ttl_stamped))
+    static arg_spec spec = {
+        "push", 4, 5, {"key", "value", "cf_name", "offset", "ttl_stamped"}, {NULL}};
+    PyObject *given[5];
+    if (!args_take(&spec, args, nargs, kwnames, given))
         return NULL;
-    if (value != Py_None && !PyBytes_Check(value))
-        return PyErr_Format(PyExc_TypeError, "a changelog value must be bytes or None, not %s",
-                            Py_TYPE(value)->tp_name);
-    if (offset < 0)
-        return PyErr_Format(PyExc_ValueError, "a changelog offset can't be %lld", offset);
-    record.key.size = (size_t)key_size;
-    record.is_tombstone = value == Py_None;
+    weir_changelog_record record = {.is_tombstone = given[1] == Py_None};
+    record.offset = PyLong_AsLongLong(given[3]);
+    record.cf = PyUnicode_Check(given[2]) ? PyUnicode_AsUTF8(given[2]) : NULL;
+    int ttl_stamped = given[4] ? PyObject_IsTrue(given[4]) : 0;
+    if (PyErr_Occurred())
+        return NULL;
+    if (!PyBytes_Check(given[0]) || !record.cf ||
+        (!record.is_tombstone && !PyBytes_Check(given[1])))
+        return PyErr_Format(PyExc_TypeError, "a changelog key must be bytes, its value bytes or "
+                                             "None, the name of its column family str");
+    if (record.offset < 0)
+        return PyErr_Format(PyExc_ValueError, "a changelog offset can't be %R", given[3]);
+    record.key = weir_slice_of(PyBytes_AS_STRING(given[0]), (size_t)PyBytes_GET_SIZE(given[0]));
     if (!record.is_tombstone)
-        record.value = weir_slice_of(PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value));
-    record.offset = offset;
-#ifdef WEIR_TTL_NEVER
+        record.value =
+            weir_slice_of(PyBytes_AS_STRING(given[1]), (size_t)PyBytes_GET_SIZE(given[1]));
     record.ttl_stamped = ttl_stamped != 0;
-#endif
     if (!guard_enter(self))
         return NULL;
-    bool is_pushed = check_changelog(self) && partition_push_record(self, &record);
-    size_t pending = is_pushed ? bridge_bytes(self->bridge) : 0;
+    bool is_pushed = partition_check_changelog(self) && partition_push_record(self, &record);
     guard_leave(self);
-    return is_pushed ? PyLong_FromSize_t(pending) : NULL;
+    if (!is_pushed)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyObject *partition_push_offset(PartitionObject *self, PyObject *argument)
@@ -347,7 +401,7 @@ static PyObject *partition_push_offset(PartitionObject *self, PyObject *argument
         return PyErr_Format(PyExc_ValueError, "a changelog offset can't be %lld", offset);
     if (!guard_enter(self))
         return NULL;
-    bool is_known = check_changelog(self);
+    bool is_known = partition_check_changelog(self);
     if (is_known && offset > self->pushed_offset)
         self->pushed_offset = offset;
     guard_leave(self);
@@ -424,11 +478,10 @@ static PyObject *read_one(PartitionObject *self, weir_slice key, PyObject *cf_na
     weir_slice value = {NULL, 0};
     weir_error err;
     weir_error_init(&err);
-    weir_status status;
-    Py_BEGIN_ALLOW_THREADS status = weir_partition_begin(self->partition, &txn, &err);
+    weir_status status = weir_partition_begin(self->partition, &txn, &err);
     if (status == WEIR_OK)
         status = weir_txn_get(txn, cf, (weir_slice){NULL, 0}, key, &value, &err);
-    Py_END_ALLOW_THREADS PyObject *found = NULL;
+    PyObject *found = NULL;
     if (status == WEIR_OK) {
         found = PyBytes_FromStringAndSize(value.data, (Py_ssize_t)value.size);
     } else if (status == WEIR_NOT_FOUND) {
@@ -462,19 +515,7 @@ static PyObject *partition_get(PartitionObject *self, PyObject *const *args, Py_
 static PyObject *partition_items(PartitionObject *self, PyObject *const *args, Py_ssize_t nargs,
                                  PyObject *kwnames)
 {
-    static arg_spec spec = {
-        "items", 0, 4, {"lower_bound", "upper_bound", "backwards", "cf_name"}, {NULL}};
-    PyObject *given[4];
-    if (!args_take(&spec, args, nargs, kwnames, given))
-        return NULL;
-    int backwards = given[2] ? PyObject_IsTrue(given[2]) : 0;
-    if (backwards < 0 || !guard_enter(self))
-        return NULL;
-    PyObject *items = partition_apply(self)
-                          ? items_open(self, NULL, given[0], given[1], backwards != 0, given[3])
-                          : NULL;
-    guard_leave(self);
-    return items;
+    return items_method(self, NULL, args, nargs, kwnames);
 }
 
 /* --- About it --- */
@@ -525,13 +566,22 @@ static PyObject *partition_stats(PartitionObject *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"close", (PyCFunction)partition_close, METH_NOARGS,
      "Applies what was pushed, drops open transactions, closes the database."},
-    {"push", (PyCFunction)partition_push, METH_VARARGS,
-     "push(key, value, cf_name, offset, ttl_stamped=False): a changelog record to be applied; "
-     "returns the bytes that wait for it."},
+    {"push", (PyCFunction)(void (*)(void))partition_push, METH_FASTCALL | METH_KEYWORDS,
+     "push(key, value, cf_name, offset, ttl_stamped=False): a changelog record to be applied, "
+     "with others in one go."},
     {"push_messages", (PyCFunction)partition_push_messages, METH_VARARGS,
      "push_messages(messages, decide): those of confluent_kafka, from this changelog, in order. "
      "decide(header) tells of a header of processed offsets whether its changes are applied. "
-     "Returns how many messages were taken; the next one is none of a changelog."},
+     "Returns how many messages were taken (the next one is none of a changelog), and how many of "
+     "them were skipped."},
+    {"recover_begin", (PyCFunction)partition_recover_begin, METH_VARARGS,
+     "recover_begin(reader, topic, partition, low, high, committed): begins to read the changelog "
+     "from what the state holds up to `high`. Tells whether there is anything to read."},
+    {"recover_step", (PyCFunction)partition_recover_step, METH_O,
+     "recover_step(budget_ms): reads and writes so long, without the interpreter lock. Returns the "
+     "position in the changelog, how many changes were skipped, and whether it is done."},
+    {"recover_end", (PyCFunction)partition_recover_end, METH_NOARGS,
+     "Ends a recovery that has begun, done or not."},
     {"push_offset", (PyCFunction)partition_push_offset, METH_O,
      "The changelog was read up to this offset."},
     {"apply", (PyCFunction)partition_apply_pushed, METH_NOARGS,

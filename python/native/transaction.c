@@ -85,7 +85,7 @@ static void transaction_dealloc(TransactionObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     if (self->owner && self->owner->fork_count == fork_count)
-        txn_close(self->owner, &self->handle);
+        txn_drop(self->owner, &self->handle);
     Py_XDECREF(self->codec.dumps);
     Py_XDECREF(self->codec.loads);
     Py_XDECREF(self->producer);
@@ -144,16 +144,6 @@ static bool tell_time(TransactionObject *self, PyObject *timestamp)
     return true;
 }
 
-static weir_status read_value(TransactionObject *self, weir_cf cf, weir_slice prefix,
-                              weir_slice key, weir_slice *value, weir_error *err)
-{
-    weir_status status;
-    if (!self->owner->slow_reads)
-        return weir_txn_get(self->handle.txn, cf, prefix, key, value, err);
-    Py_BEGIN_ALLOW_THREADS status = weir_txn_get(self->handle.txn, cf, prefix, key, value, err);
-    Py_END_ALLOW_THREADS return status;
-}
-
 /* Within the guard. The value, or bytes for codec_load_end; NULL with *is_absent, or with an
  * exception. */
 static PyObject *find(TransactionObject *self, weir_slice prefix, weir_slice key, PyObject *cf_name,
@@ -167,7 +157,7 @@ static PyObject *find(TransactionObject *self, weir_slice prefix, weir_slice key
     if (!partition_cf(self->owner, cf_name, &cf) || !tell_time(self, timestamp))
         return NULL;
     err.status = WEIR_OK;
-    weir_status status = read_value(self, cf, prefix, key, &data, &err);
+    weir_status status = weir_txn_get(self->handle.txn, cf, prefix, key, &data, &err);
     if (status == WEIR_NOT_FOUND) {
         *is_absent = true;
         return NULL;
@@ -341,31 +331,6 @@ PyObject *transaction_delete(TransactionObject *self, weir_slice prefix, PyObjec
 
 /* --- Prepare and flush --- */
 
-#define TOPICS_MAX 256
-
-static bool read_offsets(PyObject *given, weir_topic_offset *offsets, size_t *count)
-{
-    *count = 0;
-    if (!given || given == Py_None)
-        return true;
-    if (!PyDict_Check(given) || PyDict_GET_SIZE(given) > TOPICS_MAX) {
-        PyErr_Format(PyExc_TypeError, "processed_offsets must be a dict of at most %d topics",
-                     TOPICS_MAX);
-        return false;
-    }
-    Py_ssize_t place = 0;
-    PyObject *topic;
-    PyObject *offset;
-    while (PyDict_Next(given, &place, &topic, &offset)) {
-        weir_topic_offset *to = &offsets[(*count)++];
-        to->topic = PyUnicode_AsUTF8(topic);
-        to->offset = to->topic ? PyLong_AsLongLong(offset) : -1;
-        if (PyErr_Occurred())
-            return false;
-    }
-    return true;
-}
-
 static PyObject *make_headers(const char *cf, PyObject *processed, bool ttl_stamped)
 {
     PyObject *headers =
@@ -439,7 +404,7 @@ static bool prepare(TransactionObject *self, PyObject *offsets, PyObject *proces
 {
     weir_topic_offset topics[TOPICS_MAX];
     size_t count = 0;
-    if (!read_offsets(offsets, topics, &count))
+    if (!args_offsets(offsets, topics, &count))
         return false;
     bridge *log = self->owner->bridge;
     if (log)
@@ -608,17 +573,7 @@ static PyObject *method_exists(TransactionObject *self, PyObject *const *args, P
 static PyObject *method_items(TransactionObject *self, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames)
 {
-    static arg_spec spec = {
-        "items", 0, 4, {"lower_bound", "upper_bound", "backwards", "cf_name"}, {NULL}};
-    PyObject *given[4];
-    if (!args_take(&spec, args, nargs, kwnames, given))
-        return NULL;
-    int backwards = given[2] ? PyObject_IsTrue(given[2]) : 0;
-    if (backwards < 0 || !transaction_enter(self))
-        return NULL;
-    PyObject *items = items_open(self->owner, self, given[0], given[1], backwards != 0, given[3]);
-    transaction_leave(self);
-    return items;
+    return items_method(self->owner, self, args, nargs, kwnames);
 }
 
 static PyObject *method_as_state(TransactionObject *self, PyObject *const *args, Py_ssize_t nargs,

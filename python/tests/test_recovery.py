@@ -3,7 +3,8 @@
 import pytest
 from quixstreams.state.exceptions import ColumnFamilyHeaderMissing, StateError
 
-from weirstreams.quix.recovery import RecoveryPartition, _recover
+from weirstreams import WeirError, _native
+from weirstreams.quix.recovery import RecoveryPartition, _make_reader
 
 
 class Message:
@@ -45,7 +46,7 @@ def recover(request, stores):
             highwater=100,
         )
         if request.param == "bulk":
-            _recover(recovery, messages)
+            recovery.take(messages)
         else:
             for message in messages:
                 recovery.recover_from_changelog_message(message)
@@ -103,7 +104,7 @@ def test_a_message_that_is_malformed_is_told(recover, message, error):
 def test_a_topic_that_is_read_no_more_sets_no_bound(weir_stores):
     partition = weir_stores.plain(changelog=True).assign_partition(0)
     recovery = RecoveryPartition("changelog", 0, partition, {"topic": 10}, 0, 100)
-    _recover(recovery, [Message(0, b"a", b"1", processed=b'{"old":99,"topic":9}')])
+    recovery.take([Message(0, b"a", b"1", processed=b'{"old":99,"topic":9}')])
     assert partition.get(b"a") == b"1"
 
 
@@ -111,7 +112,7 @@ def test_a_header_that_is_no_json_is_an_error(weir_stores):
     partition = weir_stores.plain(changelog=True).assign_partition(0)
     recovery = RecoveryPartition("changelog", 0, partition, {"topic": 10}, 0, 100)
     with pytest.raises(ValueError):
-        _recover(recovery, [Message(0, b"a", b"1", processed=b"{no json")])
+        recovery.take([Message(0, b"a", b"1", processed=b"{no json")])
 
 
 def test_bulk_without_a_changelog_is_refused(weir_partition):
@@ -120,3 +121,90 @@ def test_bulk_without_a_changelog_is_refused(weir_partition):
     for wrong in (None, (), [5]):
         with pytest.raises((TypeError, AttributeError)):
             weir_partition.native.push_messages(wrong, bool)
+
+
+# --- A reader ---
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture()
+def reader():
+    return _native.ChangelogReader(NOWHERE, "group", {})
+
+
+def begin(partition, reader, low=0, high=10):
+    return partition.native.recover_begin(reader, "changelog", 0, low, high, {"topic": 5})
+
+
+def test_a_recovery_with_a_reader_waits_for_its_broker(stores, reader):
+    if stores.is_reference:
+        pytest.skip("the reference has no reader")
+    partition = stores.plain(changelog=True).assign_partition(0)
+    assert begin(partition, reader)
+    assert partition.native.recover_step(10) == (0, 0, False)
+    for use in (
+        lambda: partition.native.push(b"a", b"1", "default", 1),
+        lambda: begin(partition, reader),
+        partition.begin,
+    ):
+        with pytest.raises(StateError, match="recovery"):
+            use()
+    partition.native.recover_end()
+    partition.recover_from_changelog_message(b"a", b"1", "default", 3)
+    partition.complete_recovery()
+    assert partition.get(b"a") == b"1"
+    assert partition.get_changelog_offset() == 3
+
+
+def test_a_recovery_of_nothing_is_over_at_once(weir_stores, reader):
+    partition = weir_stores.plain(changelog=True).assign_partition(0)
+    partition.recover_from_changelog_message(b"a", b"1", "default", 9)
+    assert not begin(partition, reader)
+    with pytest.raises(StateError, match="no recovery"):
+        partition.native.recover_step(10)
+    assert partition.get(b"a") == b"1"
+
+
+def test_a_partition_is_closed_in_the_middle_of_a_recovery(weir_stores, reader):
+    store = weir_stores.plain(changelog=True)
+    assert begin(store.assign_partition(0), reader)
+    store.revoke_partition(0)
+    assert store.assign_partition(0).get_changelog_offset() is None
+
+
+def test_a_reader_needs_a_changelog(weir_partition, reader):
+    with pytest.raises(StateError, match="no changelog"):
+        begin(weir_partition, reader)
+
+
+@pytest.mark.parametrize(
+    "arguments, error",
+    [
+        (("", "group", {"no.such.property": "1"}), WeirError),
+        ((NOWHERE, "group", {"isolation.level": "read_uncommitted"}), WeirError),
+        ((NOWHERE, "group", {"client.id": 1}), TypeError),
+        ((NOWHERE, "group", None), TypeError),
+        ((NOWHERE, "group", {f"{number}": "1" for number in range(200)}), ValueError),
+    ],
+)
+def test_a_reader_that_can_not_be_made_raises(arguments, error):
+    with pytest.raises(error):
+        _native.ChangelogReader(*arguments)
+
+
+@pytest.mark.parametrize(
+    "changed, is_made",
+    [
+        ({}, True),
+        ({"fetch.min.bytes": 5, "socket.keepalive.enable": True}, True),
+        ({"error_cb": print, "stats_cb": print, "statistics.interval.ms": 5}, True),
+        ({"oauth_cb": print}, False),
+        ({"isolation.level": "read_uncommitted"}, False),
+        ({"no.such.property": 1}, False),
+    ],
+)
+def test_a_reader_has_the_settings_of_the_consumer(changed, is_made):
+    config = {"bootstrap.servers": NOWHERE, "group.id": "group", "enable.auto.commit": False}
+    assert (_make_reader({**config, **changed}) is not None) == is_made
+    assert _make_reader(None) is None

@@ -284,8 +284,8 @@ def test_nothing_is_read_when_nothing_is_assigned(backend):
     assert not application.consumer.consume.called
 
 
-@pytest.mark.parametrize("reset, a, checkpoints", [("earliest", 1, 1), ("latest", 2, 0)])
-def test_without_any_committed_offset_no_change_is_lost(backend, caplog, reset, a, checkpoints):
+@pytest.mark.parametrize("reset, a, changes", [("earliest", 1, 1), ("latest", 2, 0)])
+def test_without_any_committed_offset_no_change_is_lost(backend, caplog, reset, a, changes):
     """Weak spot 4: every message was skipped, and counting began anew without a word."""
     recovery_class = RecoveryManager
     if not backend.is_reference:
@@ -304,7 +304,7 @@ def test_without_any_committed_offset_no_change_is_lost(backend, caplog, reset, 
     assert application.values("a", "b") == {"a": a, "b": 2}
     (said,) = [found.message for found in caplog.records if "--store" in found.message]
     assert f'no committed offset for "topic[0]", which is read from {21 if a == 2 else 15}' in said
-    assert f"without those of {checkpoints} checkpoint(s)" in said
+    assert f"without {changes} change(s)" in said
 
 
 def test_a_topic_that_is_read_no_more_sets_no_bound(backend):

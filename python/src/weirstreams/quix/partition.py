@@ -5,7 +5,7 @@ import logging
 import time
 from pathlib import Path
 from threading import Event
-from typing import Any, Iterator, Literal, Optional, Tuple, Type, Union
+from typing import Any, Callable, Iterator, Literal, Optional, Tuple, Type, Union
 
 from quixstreams.state.base import PartitionTransactionCache, StorePartition
 from quixstreams.state.metadata import Marker
@@ -31,9 +31,6 @@ __all__ = (
 
 # Events about opening have the logger that they have in Quix Streams.
 logger = logging.getLogger("quixstreams.state.rocksdb.partition")
-
-# Bytes of changelog records that are gathered before they are written, in key order, at once.
-_RECOVERY_BATCH_BYTES = 16 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,16 +224,10 @@ class WeirStorePartition(StorePartition):
     def write_changelog_offset(self, offset: int) -> None:
         self.native.push_offset(offset)
 
-    def recover_from_changelog_message(
-        self,
-        key: bytes,
-        value: Optional[bytes],
-        cf_name: str,
-        offset: int,
-        ttl_stamped: bool = False,
-    ) -> None:
-        if self.native.push(key, value, cf_name, offset, ttl_stamped) > _RECOVERY_BATCH_BYTES:
-            self.native.apply()
+    @property
+    def recover_from_changelog_message(self) -> Callable[..., None]:
+        # The method itself, without a frame of Python around it for each message.
+        return self.native.push
 
     def complete_recovery(self) -> None:
         self.native.apply()

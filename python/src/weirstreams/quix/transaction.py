@@ -28,11 +28,10 @@ logger = logging.getLogger("quixstreams.state.base.transaction")
 
 # "misc": the signatures of _native hold those of Quix Streams, which has them as overloads.
 
-
-class WeirState(_native.State, State):  # type: ignore[misc]
-    """The state of one record key."""
-
-    __slots__ = ()
+# The states of one record key. What an application gets for each record is an object of C itself.
+WeirState = _native.State
+WindowedWeirState = _native.WindowedState
+State.register(_native.State)
 
 
 class WeirTransaction(_native.Transaction, PartitionTransaction):  # type: ignore[misc]
@@ -71,12 +70,6 @@ class WeirTransaction(_native.Transaction, PartitionTransaction):  # type: ignor
         if exc_val is None and not self.failed:
             self.prepare()
             self.flush()
-
-
-class WindowedWeirState(_native.WindowedState, WeirState):  # type: ignore[misc]
-    """The windows of one record key."""
-
-    __slots__ = ()
 
 
 class WindowedWeirTransaction(_native.WindowedTransaction, WeirTransaction):  # type: ignore[misc]
