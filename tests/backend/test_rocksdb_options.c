@@ -306,6 +306,7 @@ static void test_a_database_is_not_opened_without_its_logs(void **state)
     assert_int_equal(system(command), 0);
     open_ok(&self->database, moved, NULL);
     rdb_assert_value(&self->database, rdb_cf(&self->database, "default"), "key", "value");
+    assert_int_equal(rdb_close(&self->database), WEIR_OK);
 }
 
 static void test_logs_of_a_deleted_database_are_not_taken_over(void **state)

@@ -146,7 +146,7 @@ static void apply(harness *h, weir_txn *txn, const record *one)
 }
 
 /* Runs until it is killed, or only checks what there is. */
-static void work(harness *h, _Atomic int64_t *checkpoints, bool goes_on)
+static _Noreturn void work(harness *h, _Atomic int64_t *checkpoints, bool goes_on)
 {
     weir_error err;
     require(harness_try_open(h, &err) == WEIR_OK, err.message);
@@ -154,8 +154,10 @@ static void work(harness *h, _Atomic int64_t *checkpoints, bool goes_on)
     int64_t last = weir_partition_processed_offset(h->partition, TEST_STREAM);
     check_state(h, last);
     check_index(h);
-    if (!goes_on)
-        return;
+    if (!goes_on) {
+        harness_close(h);
+        _exit(0);
+    }
     for (;;) {
         weir_txn *txn = harness_begin(h);
         for (int i = 0; i < CHECKPOINT; i++) {
@@ -165,8 +167,6 @@ static void work(harness *h, _Atomic int64_t *checkpoints, bool goes_on)
         require(harness_try_commit(h, txn, last, &err) == WEIR_OK, err.message);
         atomic_fetch_add(checkpoints, 1);
     }
-    harness_close(h);
-    _exit(0);
 }
 
 /* --- The rounds --- */
