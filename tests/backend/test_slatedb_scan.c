@@ -1,7 +1,8 @@
 /*
- * Scans of a local slatedb database, which merge tables with what is in no table yet, beside a
- * model: while memtables become tables and tables are merged under them, an iterator shows the
- * state as it was opened, forward and in reverse, and so does a snapshot.
+ * Scans and point reads of a local slatedb database, which merge tables with what is in no table
+ * yet, beside a model: while memtables become tables and tables are merged under them, an iterator
+ * shows the state as it was opened, forward and in reverse, and so does a snapshot; a point read
+ * shows the state of now.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,12 +18,16 @@
 #define BATCHES    260
 #define BATCH_KEYS 120
 #define SCANS      5
+#define READS      40
 
 /* A table for every few batches, merged soon. */
-static const weir_option options[] = {
-    {"use_fsync", "false"},         {"memtable_size", "128KiB"},
-    {"max_unflushed", "8MiB"},      {"manifest_poll_interval", "0.02"},
-    {"block_cache_size", "300KiB"}, {NULL, NULL}};
+static const weir_option options[] = {{"use_fsync", "false"},
+                                      {"memtable_size", "128KiB"},
+                                      {"max_unflushed", "8MiB"},
+                                      {"manifest_poll_interval", "0.02"},
+                                      {"block_cache_size", "300KiB"},
+                                      {"min_filter_keys", "100"},
+                                      {NULL, NULL}};
 
 static unsigned seed;
 
@@ -129,6 +134,40 @@ static void read_on(subject *s, running_scan *scan, int count)
     }
 }
 
+/* --------------------------------------------------------------------------- point reads */
+
+static void check_value(subject *s, unsigned change, weir_status status, weir_backend_value *value)
+{
+    char expected[96];
+    assert_int_equal(status, change > 0 ? WEIR_OK : WEIR_NOT_FOUND);
+    if (change == 0)
+        return;
+    assert_true(
+        weir_slice_equal(weir_slice_of(value->data, value->size), value_of(change, expected)));
+    s->backend->value_release(s->db, value);
+}
+
+/* Keys one by one and together; a few more than the model has are not there. */
+static void read_keys(subject *s)
+{
+    char room[READS][32];
+    weir_slice keys[READS];
+    unsigned changes[READS];
+    weir_backend_value values[READS];
+    weir_status statuses[READS];
+    for (int i = 0; i < READS; i++) {
+        int key = (int)below(KEYS + 20);
+        keys[i] = key_of(key, room[i]);
+        changes[i] = key < KEYS ? s->now[key] : 0;
+        weir_status status = s->backend->get(s->db, s->cf, NULL, keys[i], &values[i], NULL);
+        check_value(s, changes[i], status, &values[i]);
+    }
+    assert_int_equal(s->backend->multi_get(s->db, s->cf, NULL, keys, READS, values, statuses, NULL),
+                     WEIR_OK);
+    for (int i = 0; i < READS; i++)
+        check_value(s, changes[i], statuses[i], &values[i]);
+}
+
 static uint64_t tables;
 
 static void catch_tables(const char *name, uint64_t value, void *arg)
@@ -154,7 +193,7 @@ static void close_scans(subject *s)
             read_on(s, &s->scans[i], KEYS + 1);
 }
 
-static void test_scans_show_the_state_as_they_were_opened_while_tables_come_and_go(void **state)
+static void test_reads_show_their_state_while_tables_come_and_go(void **state)
 {
     (void)state;
     static subject s;
@@ -166,6 +205,7 @@ static void test_scans_show_the_state_as_they_were_opened_while_tables_come_and_
     open_subject(&s, fixture_path(folder, "db"));
     for (int batch = 0; batch < BATCHES; batch++) {
         write_batch(&s);
+        read_keys(&s);
         running_scan *scan = &s.scans[below(SCANS)];
         if (scan->iter == NULL)
             open_scan(&s, scan, NULL, s.now);
@@ -189,6 +229,7 @@ static void test_scans_show_the_state_as_they_were_opened_while_tables_come_and_
             snapshot = NULL;
             fixture_close(s.database);
             open_subject(&s, fixture_path(folder, "db"));
+            read_keys(&s);
         }
         assert_int_equal(s.backend->stats(s.db, catch_tables, NULL, NULL), WEIR_OK);
     }
@@ -200,7 +241,7 @@ static void test_scans_show_the_state_as_they_were_opened_while_tables_come_and_
     fixture_remove(folder);
 }
 
-static void test_compressed_tables_are_scanned(void **state)
+static void test_compressed_tables_are_read(void **state)
 {
     (void)state;
     static const char *const codecs[] = {"lz4", "snappy", "zstd"};
@@ -222,6 +263,7 @@ static void test_compressed_tables_are_scanned(void **state)
         for (int round = 0; round < 10; round++) {
             open_scan(&s, &s.scans[0], NULL, s.now);
             read_on(&s, &s.scans[0], KEYS + 1);
+            read_keys(&s);
         }
         fixture_close(s.database);
         fixture_remove(folder);
@@ -231,8 +273,8 @@ static void test_compressed_tables_are_scanned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scans_show_the_state_as_they_were_opened_while_tables_come_and_go),
-        cmocka_unit_test(test_compressed_tables_are_scanned),
+        cmocka_unit_test(test_reads_show_their_state_while_tables_come_and_go),
+        cmocka_unit_test(test_compressed_tables_are_read),
     };
     weir_log_set_level(WEIR_LOG_ERROR);
     if (!slatedb_prepare())
@@ -240,5 +282,5 @@ int main(void)
     const char *given = getenv("WEIR_TEST_SEED");
     seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     print_message("seed %u (WEIR_TEST_SEED sets it)\n", seed);
-    return cmocka_run_group_tests_name("slatedb scans", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("slatedb reads", tests, NULL, NULL);
 }

@@ -97,8 +97,8 @@ pub unsafe extern "C" fn weir_slate_clone(
     error: *mut ShimError,
 ) -> i32 {
     guard(error, || {
-        if let Engine::Writer(db) = (*db).engine()? {
-            block_on(flush(db, FlushType::Wal))?;
+        if let Engine::Writer(_) = (*db).engine()? {
+            block_on(flush((*db).settled()?, FlushType::Wal))?;
         }
         let (source, target) = (&*source, &*target);
         let store = resolve(target)?;

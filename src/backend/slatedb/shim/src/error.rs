@@ -214,14 +214,18 @@ fn cause(error: &(dyn StdError + 'static)) -> Option<i32> {
     first(error, kind_of)
 }
 
+fn panicked() -> Fail {
+    Fail::new(KIND_PANIC, format!("SlateDB panicked: {}", last_panic()))
+}
+
+/// A task of the runtime that came to no end.
+pub fn task_failed(_: tokio::task::JoinError) -> Fail {
+    panicked()
+}
+
 /// Runs something that may panic.
 pub fn catch<T>(body: impl FnOnce() -> Result<T, Fail>) -> Result<T, Fail> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        Err(Fail::new(
-            KIND_PANIC,
-            format!("SlateDB panicked: {}", last_panic()),
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
 }
 
 /// As `guard`, for what reads stored bytes: a panic over them means that they can't be right.

@@ -57,8 +57,8 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         bound(range.has_upper, Bound::Excluded, range.upper),
     );
     let engine = db.engine()?;
-    if let (Some(snapshot), Some(tables), Engine::Writer(db)) = (snapshot, &db.tables, engine) {
-        if let Some(scan) = Scan::open(db, tables, snapshot.seq(), bounds, range.reverse) {
+    if let (Some(snapshot), Some(tables)) = (snapshot, &db.tables) {
+        if let Some(scan) = Scan::open(tables, snapshot.seq(), bounds, range.reverse)? {
             return Ok(Items::Merged(Box::new(scan)));
         }
     }

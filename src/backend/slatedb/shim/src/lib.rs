@@ -6,9 +6,11 @@
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
+mod block;
 mod clone;
 mod error;
 mod iter;
+mod local;
 mod open;
 mod reader;
 mod recent;
@@ -16,6 +18,7 @@ mod runtime;
 mod scan;
 mod seal;
 mod store;
+mod table;
 
 use std::ffi::{c_char, c_void, CStr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,13 +26,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use slatedb::config::{FlushOptions, FlushType};
-use slatedb::{Db, DbSnapshot, WriteBatch};
+use slatedb::{Db, DbSnapshot};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
 use reader::Reader;
-use recent::Change;
+use recent::{Change, Recent};
 use runtime::{block_on, enter};
-use scan::Tables;
+use table::Tables;
 use tokio::task::JoinHandle;
 
 /// SlateDB allocates several times for each item that it reads or writes.
@@ -128,12 +131,13 @@ impl Log {
 pub struct Handle {
     engine: Engine,
     log: Log,
+    recent: Option<Arc<Recent>>, // of a writer
     tables: Option<Arc<Tables>>, // what scans read; None: SlateDB's own iterator reads
     failed: OnceLock<Fail>,
 }
 
 impl Handle {
-    fn new(engine: Engine, tables: Option<Arc<Tables>>, max_log_files: u32) -> Self {
+    fn new(engine: Engine, max_log_files: u32) -> Self {
         Handle {
             engine,
             log: Log {
@@ -141,7 +145,8 @@ impl Handle {
                 max_files: max_log_files,
                 flushing: Mutex::new(None),
             },
-            tables,
+            recent: None,
+            tables: None,
             failed: OnceLock::new(),
         }
     }
@@ -173,6 +178,28 @@ impl Handle {
             Engine::Reader(_) => Err(Fail::unsupported("the database is open for reading only")),
         }
     }
+
+    fn fail(&self, fail: &Fail) {
+        let _ = self.failed.set(fail.clone());
+    }
+
+    /// Waits for the batch that was handed over last.
+    fn settle(&self) -> Result<(), Fail> {
+        match &self.recent {
+            Some(recent) => recent
+                .finish()
+                .map(drop)
+                .inspect_err(|fail| self.fail(fail)),
+            None => Ok(()),
+        }
+    }
+
+    /// The database when it holds all that was written.
+    fn settled(&self) -> Result<&Db, Fail> {
+        self.writer()?;
+        self.settle()?;
+        self.writer()
+    }
 }
 
 pub type Snapshot = Arc<DbSnapshot>;
@@ -183,15 +210,47 @@ unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fail> {
         .map_err(|_| Fail::invalid("a path or an option is not UTF-8"))
 }
 
-async fn read(
-    engine: &Engine,
-    snapshot: Option<&Snapshot>,
-    key: &[u8],
-) -> Result<Option<Bytes>, slatedb::Error> {
-    match (snapshot, engine) {
+/// What SlateDB says.
+async fn read(db: &Handle, snapshot: Option<&Snapshot>, key: &[u8]) -> Result<Option<Bytes>, Fail> {
+    let found = match (snapshot, &db.engine) {
         (Some(snapshot), _) => snapshot.get(key).await,
         (None, Engine::Writer(db)) => db.get(key).await,
         (None, Engine::Reader(reader)) => reader.db.get(key).await,
+    };
+    Ok(found?)
+}
+
+/// What the shim knows by itself. None: SlateDB is to be asked.
+async fn look_up(
+    db: &Handle,
+    snapshot: Option<&Snapshot>,
+    key: &[u8],
+) -> Result<Option<Option<Bytes>>, Fail> {
+    db.engine()?;
+    let (Some(recent), None) = (&db.recent, snapshot) else {
+        return Ok(None);
+    };
+    if let Some(found) = recent.get(key) {
+        return Ok(Some(found));
+    }
+    let Some(tables) = &db.tables else {
+        return Ok(None);
+    };
+    let Some(version) = tables.version()? else {
+        return Ok(None);
+    };
+    match tables.get(&version, key).await {
+        Ok(found) => Ok(Some(found)),
+        // Tables that were merged into others are removed some time later; SlateDB reads these.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The newest value of a key.
+async fn get(db: &Handle, snapshot: Option<&Snapshot>, key: &[u8]) -> Result<Option<Bytes>, Fail> {
+    match look_up(db, snapshot, key).await? {
+        Some(found) => Ok(found),
+        None => read(db, snapshot, key).await,
     }
 }
 
@@ -215,8 +274,8 @@ pub unsafe extern "C" fn weir_slate_get(
     error: *mut ShimError,
 ) -> i32 {
     guard_read(error, || {
-        let found = block_on(read((*db).engine()?, snapshot.as_ref(), key.bytes()));
-        match found.map_err(|error| (*db).explain(error))? {
+        let found = block_on(get(&*db, snapshot.as_ref(), key.bytes()));
+        match found.map_err(|fail| (*db).explain(fail))? {
             Some(found) => {
                 *value = hand_out(found);
                 Ok(KIND_OK)
@@ -226,7 +285,7 @@ pub unsafe extern "C" fn weir_slate_get(
     })
 }
 
-/// Reads all keys at once: what has to come from storage is fetched side by side.
+/// Reads several keys: what SlateDB has to fetch from storage is fetched side by side.
 #[no_mangle]
 pub unsafe extern "C" fn weir_slate_multi_get(
     db: *const Handle,
@@ -237,16 +296,21 @@ pub unsafe extern "C" fn weir_slate_multi_get(
     error: *mut ShimError,
 ) -> i32 {
     guard_read(error, || {
-        let engine = (*db).engine()?;
-        let keys = std::slice::from_raw_parts(keys, count);
-        let reads = keys
-            .iter()
-            .map(|key| read(engine, snapshot.as_ref(), key.bytes()));
+        let snapshot = snapshot.as_ref();
+        let mut unknown = Vec::new();
+        for (i, key) in std::slice::from_raw_parts(keys, count).iter().enumerate() {
+            match block_on(look_up(&*db, snapshot, key.bytes()))? {
+                Some(Some(value)) => *values.add(i) = hand_out(value),
+                Some(None) => {}
+                None => unknown.push((i, key.bytes())),
+            }
+        }
+        let reads = unknown.iter().map(|(_, key)| read(&*db, snapshot, key));
         let found =
-            block_on(futures::future::try_join_all(reads)).map_err(|error| (*db).explain(error))?;
-        for (i, value) in found.into_iter().enumerate() {
+            block_on(futures::future::try_join_all(reads)).map_err(|fail| (*db).explain(fail))?;
+        for (value, (i, _)) in found.into_iter().zip(&unknown) {
             if let Some(value) = value {
-                *values.add(i) = hand_out(value);
+                *values.add(*i) = hand_out(value);
             }
         }
         Ok(KIND_OK)
@@ -279,17 +343,6 @@ unsafe fn changes_of(ops: &[Op]) -> Vec<Change> {
     ops.iter().map(&mut change).collect()
 }
 
-fn batch_of(changes: &[Change]) -> WriteBatch {
-    let mut batch = WriteBatch::new();
-    for (key, value) in changes {
-        match value {
-            Some(value) => batch.put_bytes(key.clone(), value.clone()),
-            None => batch.delete(key.clone()),
-        }
-    }
-    batch
-}
-
 async fn flush(db: &Db, flush_type: FlushType) -> Result<(), slatedb::Error> {
     db.flush_with_options(FlushOptions { flush_type }).await
 }
@@ -306,21 +359,18 @@ pub unsafe extern "C" fn weir_slate_write(
         let handle = &*db;
         let db = handle.writer()?;
         let changes = changes_of(std::slice::from_raw_parts(ops, count));
-        let batch = batch_of(&changes);
         let written = error::catch(|| {
-            match &handle.tables {
-                Some(tables) => tables.recent.write(db, batch, changes)?,
-                None => block_on(db.write(batch)).map(|_| ())?,
+            if let Some(recent) = &handle.recent {
+                recent.write(db, changes)?;
             }
             if durable {
+                handle.settle()?;
                 block_on(flush(db, FlushType::Wal))?;
                 handle.log.bound(db);
             }
-            Ok(())
+            Ok(KIND_OK)
         });
-        written.map(|()| KIND_OK).inspect_err(|fail| {
-            let _ = handle.failed.set(fail.clone());
-        })
+        written.inspect_err(|fail| handle.fail(fail))
     })
 }
 
@@ -337,7 +387,7 @@ pub unsafe extern "C" fn weir_slate_flush(
         } else {
             FlushType::Wal
         };
-        block_on(flush((*db).writer()?, flush_type))?;
+        block_on(flush((*db).settled()?, flush_type))?;
         Ok(KIND_OK)
     })
 }
@@ -349,7 +399,7 @@ pub unsafe extern "C" fn weir_slate_snapshot_open(
     error: *mut ShimError,
 ) -> i32 {
     guard(error, || {
-        let taken = (*db).writer()?.snapshot()?;
+        let taken = (*db).settled()?.snapshot()?;
         *snapshot = Box::into_raw(Box::new(taken));
         Ok(KIND_OK)
     })

@@ -21,17 +21,19 @@ use slatedb::db_cache::DbCache;
 use slatedb::object_store;
 use slatedb::object_store::path::Path;
 use slatedb::object_store::{ObjectStore, ObjectStoreExt};
-use slatedb::{Db, DbReader, DbReaderMode, WriteBatch};
+use slatedb::{BlockCachePolicy, CacheTarget, Db, DbReader, DbReaderMode, WriteBatch};
 
+use crate::block::Blocks;
 use crate::clone::release;
 use crate::error::{
     catch, guard, Fail, ShimError, KIND_CORRUPTED, KIND_INVALID, KIND_NOT_FOUND, KIND_OK,
     KIND_PANIC, KIND_PERMISSION, KIND_TIMEOUT,
 };
 use crate::reader::{Reader, Still};
+use crate::recent::Recent;
 use crate::runtime::{block_on, enter};
-use crate::scan::Tables;
 use crate::store::resolve;
+use crate::table::Tables;
 use crate::{text, Engine, Handle};
 
 /// What C passes; units and meaning in `shim.h`.
@@ -59,18 +61,22 @@ pub struct Config {
     compression: *const c_char,
 }
 
-/// One cache for each capacity, shared by all databases of the process.
-fn shared_cache(bytes: u64) -> Arc<dyn DbCache> {
-    static CACHES: OnceLock<Mutex<HashMap<u64, Arc<dyn DbCache>>>> = OnceLock::new();
+/// One cache for each capacity, shared by all databases of the process: SlateDB's own, and the
+/// blocks of local databases, of which SlateDB's holds few then.
+fn shared_cache(bytes: u64) -> (Arc<dyn DbCache>, Arc<Blocks>) {
+    type Caches = Mutex<HashMap<u64, (Arc<dyn DbCache>, Arc<Blocks>)>>;
+    static CACHES: OnceLock<Caches> = OnceLock::new();
     let caches = CACHES.get_or_init(Default::default);
     let mut caches = caches.lock().unwrap_or_else(|e| e.into_inner());
     caches
         .entry(bytes)
         .or_insert_with(|| {
-            Arc::new(FoyerCache::new_with_opts(FoyerCacheOptions {
+            let options = FoyerCacheOptions {
                 max_capacity: bytes,
                 ..FoyerCacheOptions::default()
-            }))
+            };
+            let cache = Arc::new(FoyerCache::new_with_opts(options));
+            (cache, Arc::new(Blocks::new(bytes)))
         })
         .clone()
 }
@@ -166,16 +172,31 @@ impl Config {
 
     /// Local tables are read block by block. On object storage SlateDB's own iterator reads many
     /// blocks with one request.
-    unsafe fn tables(&self, engine: &Engine, path: &str) -> Result<Option<Arc<Tables>>, Fail> {
-        let Engine::Writer(db) = engine else {
-            return Ok(None);
-        };
+    fn tables(
+        &self,
+        db: &Db,
+        path: &str,
+        store: Arc<dyn ObjectStore>,
+        recent: &Arc<Recent>,
+    ) -> Result<Option<Arc<Tables>>, Fail> {
         if self.folder.is_null() {
             return Ok(None);
         }
-        let cache = shared_cache(self.block_cache_bytes);
-        let tables = Tables::new(db, path, resolve(self)?, cache, self.memtable_bytes)?;
+        let (cache, blocks) = shared_cache(self.block_cache_bytes);
+        let tables = Tables::new(db, path, store, cache, blocks, recent.clone())?;
         Ok(Some(Arc::new(tables)))
+    }
+
+    /// What SlateDB's cache gets of a table that is written.
+    fn cache_policy(&self) -> BlockCachePolicy {
+        let policy = BlockCachePolicy::default();
+        if self.folder.is_null() {
+            policy
+        } else {
+            policy
+                .with_flush_targets(&[CacheTarget::Index])
+                .with_compaction_output_targets(&[CacheTarget::Index])
+        }
     }
 
     pub async fn limited<T>(
@@ -252,7 +273,7 @@ async fn open_reader(
         .with_reader_mode(DbReaderMode::FollowLatest)
         .with_system_clock(Arc::new(Still::new()))
         .with_options(options)
-        .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
+        .with_db_cache(shared_cache(config.block_cache_bytes).0, CACHE_ID)
         .build()
         .await?;
     Ok(Engine::Reader(Reader::new(reader, path, store)))
@@ -267,7 +288,8 @@ async fn open_writer(
     Ok(Engine::Writer(
         Db::builder(path, store)
             .with_settings(settings)
-            .with_db_cache(shared_cache(config.block_cache_bytes), CACHE_ID)
+            .with_db_cache(shared_cache(config.block_cache_bytes).0, CACHE_ID)
+            .with_block_cache_policy(config.cache_policy())
             .build()
             .await?,
     ))
@@ -284,18 +306,23 @@ unsafe fn open(config: &Config) -> Result<Handle, Fail> {
     let opened = catch(|| {
         if config.read_only {
             let disk_cache = config.disk_cache()?;
-            let work = open_reader(config, path, store, disk_cache);
+            let work = open_reader(config, path, store.clone(), disk_cache);
             block_on(config.limited("opening", work))
         } else {
-            let work = open_writer(config, path, store, config.settings()?);
+            let work = open_writer(config, path, store.clone(), config.settings()?);
             block_on(config.limited("opening", work))
         }
     });
     match opened {
-        Ok(engine) => {
-            let tables = config.tables(&engine, path)?;
-            Ok(Handle::new(engine, tables, config.max_log_files))
+        Ok(Engine::Writer(db)) => {
+            let recent = Arc::new(Recent::new(&db, config.memtable_bytes)?);
+            let tables = config.tables(&db, path, store, &recent)?;
+            let mut handle = Handle::new(Engine::Writer(db), config.max_log_files);
+            handle.recent = Some(recent);
+            handle.tables = tables;
+            Ok(handle)
         }
+        Ok(reader) => Ok(Handle::new(reader, config.max_log_files)),
         Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
         Err(fail) => Err(fail),
     }
@@ -316,6 +343,7 @@ pub unsafe extern "C" fn weir_slate_open(
 }
 
 fn close(handle: &Handle) -> Result<(), Fail> {
+    let _ = handle.settle(); // a failure stays
     handle.log.settle();
     match &handle.engine {
         Engine::Reader(reader) => Ok(block_on(reader.db.close())?),
@@ -452,7 +480,7 @@ pub unsafe extern "C" fn weir_slate_copy(
     error: *mut ShimError,
 ) -> i32 {
     guard(error, || {
-        let source = (*db).writer()?;
+        let source = (*db).settled()?;
         let target = open(&*target)?;
         let copied = catch(|| block_on(copy(source, target.writer()?)));
         let closed = close(&target);

@@ -1,21 +1,30 @@
-//! What was written and is in no table yet, in order: a scan that reads tables by itself (`scan.rs`)
-//! can't see SlateDB's memtables. Keys and values are shared with these, not copied.
+//! What was written and is in no table yet. Reads of the state as of now look here first, which
+//! saves them the way through SlateDB's memtables; scans that read tables by themselves (`scan.rs`)
+//! find here, in order, what these hold. Keys and values are shared with them, not copied.
 //!
-//! A batch is put in order when somebody scans, so that those who never do pay next to nothing.
+//! A batch is looked at when somebody reads, and put in order when somebody scans, so that those
+//! who never do pay nothing. As reads find it here, it is handed over to SlateDB without waiting:
+//! the next batch waits for it, and so does all that asks SlateDB for what is newest.
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use slatedb::Db;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use slatedb::config::WriteOptions;
+use slatedb::{Db, DbStatus, WriteBatch};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::error::Fail;
-use crate::runtime::block_on;
-use crate::scan::Row;
+use crate::block::Row;
+use crate::error::{task_failed, Fail};
+use crate::runtime::{block_on, enter};
 
 /// A key, and the number of the batch that changed it: the newest of a key comes first.
 pub type Place = (Bytes, Reverse<u64>);
@@ -23,31 +32,69 @@ pub type Place = (Bytes, Reverse<u64>);
 /// One change; without a value the key is deleted.
 pub type Change = (Bytes, Option<Bytes>);
 
-struct State {
-    rows: BTreeMap<Place, Option<Bytes>>,
-    batches: Vec<(u64, Vec<Change>)>, // not in `rows` yet
-    bytes: usize,                     // written since rows were last dropped
-    stored: u64,                      // rows up to this number were dropped: they are in tables
+struct Batch {
+    number: u64,
+    changes: Arc<Vec<Change>>,
 }
 
+/// The newest change of a key.
+struct Newest {
+    hash: u64,
+    number: u64, // of its batch
+    change: u32,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Batch>, // their numbers follow each other
+    bytes: usize,             // written since batches were last dropped
+    last: u64,                // the number of the newest batch
+    stored: u64,              // batches up to this number were dropped: they are in tables
+    newest: HashTable<Newest>,
+    indexed: u64, // batches up to this number are in `newest`
+    rows: BTreeMap<Place, Option<Bytes>>,
+    ordered: u64, // batches up to this number are in `rows`
+}
+
+/// The batch that SlateDB may not have taken yet.
+type Handed = Option<JoinHandle<Result<(), slatedb::Error>>>;
+
 pub struct Recent {
+    handed: Mutex<Handed>, // locked before `state`, and by those alone who may wait for SlateDB
     state: Mutex<State>,
+    hasher: RandomState,
+    status: watch::Receiver<DbStatus>,
     drop_after_bytes: usize,
     /// What a log held when the database was opened has numbers up to this one, and is not here.
     unknown: u64,
 }
 
+async fn hand_over(db: Db, number: u64, changes: Arc<Vec<Change>>) -> Result<(), slatedb::Error> {
+    let mut batch = WriteBatch::new();
+    for (key, value) in changes.iter() {
+        match value {
+            Some(value) => batch.put_bytes(key.clone(), value.clone()),
+            None => batch.delete(key.clone()),
+        }
+    }
+    drop(changes);
+    let options = WriteOptions { seqnum: number };
+    db.write_with_options(batch, &options).await.map(|_| ())
+}
+
 impl Recent {
     pub fn new(db: &Db, memtable_bytes: u64) -> Result<Self, Fail> {
+        let unknown = db.snapshot()?.seq();
         Ok(Recent {
+            handed: Mutex::new(None),
             state: Mutex::new(State {
-                rows: BTreeMap::new(),
-                batches: Vec::new(),
-                bytes: 0,
-                stored: 0,
+                last: unknown,
+                ..State::default()
             }),
+            hasher: RandomState::default(),
+            status: db.subscribe(),
             drop_after_bytes: memtable_bytes as usize / 4,
-            unknown: db.snapshot()?.seq(),
+            unknown,
         })
     }
 
@@ -60,33 +107,53 @@ impl Recent {
         stored >= self.unknown
     }
 
-    /// Writes a batch. A scan that begins meanwhile waits, as it would see a part of it otherwise.
-    pub fn write(
-        &self,
-        db: &Db,
-        batch: slatedb::WriteBatch,
-        changes: Vec<Change>,
-    ) -> Result<(), slatedb::Error> {
-        let mut state = self.lock();
-        let number = block_on(db.write(batch))?.seqnum();
-        let size = |(key, value): &Change| key.len() + value.as_ref().map_or(0, Bytes::len);
-        state.bytes += changes.iter().map(size).sum::<usize>();
-        state.batches.push((number, changes));
-        if state.bytes >= self.drop_after_bytes {
-            state.bytes = 0;
-            state.drop_stored(db.manifest().last_l0_seq());
+    /// Waits until SlateDB has all that was written.
+    pub fn finish(&self) -> Result<MutexGuard<'_, Handed>, Fail> {
+        let mut handed = self.handed.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(task) = handed.take() {
+            block_on(task).map_err(task_failed)??;
         }
+        Ok(handed)
+    }
+
+    /// Hands a batch over to SlateDB. What becomes of it is told by `finish`, or the next batch.
+    pub fn write(&self, db: &Db, changes: Vec<Change>) -> Result<(), Fail> {
+        let mut handed = self.finish()?;
+        let (closed, stored) = {
+            let status = self.status.borrow();
+            (status.close_reason, status.current_manifest.last_l0_seq())
+        };
+        if let Some(reason) = closed {
+            return Err(Fail::closed(reason));
+        }
+        let changes = Arc::new(changes);
+        let number = self
+            .lock()
+            .add(changes.clone(), stored, self.drop_after_bytes);
+        let _entered = enter();
+        *handed = Some(tokio::spawn(hand_over(db.clone(), number, changes)));
         Ok(())
+    }
+
+    /// The newest change of a key, if it is here; Some(None) if it was deleted.
+    pub fn get(&self, key: &[u8]) -> Option<Option<Bytes>> {
+        let hash = self.hasher.hash_one(key);
+        let mut state = self.lock();
+        state.index(&self.hasher);
+        let newest = state.find(hash, key)?;
+        Some(state.change(newest).1.clone())
     }
 
     /// Puts all batches in order, for a scan that begins.
     pub fn settle(&self) {
-        let mut state = self.lock();
-        for (number, changes) in std::mem::take(&mut state.batches) {
-            for (key, value) in changes {
-                state.rows.insert((key, Reverse(number)), value);
+        let state = &mut *self.lock();
+        for batch in unseen(&state.batches, state.ordered) {
+            for (key, value) in batch.changes.iter() {
+                let place = (key.clone(), Reverse(batch.number));
+                state.rows.insert(place, value.clone());
             }
         }
+        state.ordered = state.last;
     }
 
     /// The first rows between two places, in reverse the last, of batches up to number `newest`, in
@@ -130,13 +197,73 @@ impl Recent {
     }
 }
 
+/// The batches of a higher number than `seen`.
+fn unseen(batches: &VecDeque<Batch>, seen: u64) -> impl Iterator<Item = &Batch> {
+    let first = batches.partition_point(|batch| batch.number <= seen);
+    batches.range(first..)
+}
+
+fn change_at<'a>(batches: &'a VecDeque<Batch>, at: &Newest) -> &'a Change {
+    let first = batches.front().map_or(0, |batch| batch.number);
+    &batches[(at.number - first) as usize].changes[at.change as usize]
+}
+
 impl State {
+    /// Returns the number of the new batch.
+    fn add(&mut self, changes: Arc<Vec<Change>>, stored: u64, drop_after_bytes: usize) -> u64 {
+        let size = |(key, value): &Change| key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.bytes += changes.iter().map(size).sum::<usize>();
+        if self.bytes >= drop_after_bytes {
+            self.bytes = 0;
+            self.drop_stored(stored);
+        }
+        self.last += 1;
+        let number = self.last;
+        self.batches.push_back(Batch { number, changes });
+        number
+    }
+
+    fn change(&self, at: &Newest) -> &Change {
+        change_at(&self.batches, at)
+    }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<&Newest> {
+        let is_it = |at: &Newest| at.hash == hash && self.change(at).0 == key;
+        self.newest.find(hash, is_it)
+    }
+
+    fn index(&mut self, hasher: &RandomState) {
+        if self.indexed == self.last {
+            return;
+        }
+        for batch in unseen(&self.batches, self.indexed) {
+            for (i, (key, _)) in batch.changes.iter().enumerate() {
+                let newest = Newest {
+                    hash: hasher.hash_one(key.as_ref()),
+                    number: batch.number,
+                    change: i as u32,
+                };
+                let is_it =
+                    |at: &Newest| at.hash == newest.hash && change_at(&self.batches, at).0 == key;
+                match self.newest.find_mut(newest.hash, is_it) {
+                    Some(at) => *at = newest,
+                    None => {
+                        self.newest.insert_unique(newest.hash, newest, |at| at.hash);
+                    }
+                }
+            }
+        }
+        self.indexed = self.last;
+    }
+
     fn drop_stored(&mut self, stored: u64) {
         if stored <= self.stored {
             return;
         }
         self.stored = stored;
-        self.batches.retain(|(number, _)| *number > stored);
+        self.newest.retain(|at| at.number > stored);
         self.rows.retain(|(_, Reverse(number)), _| *number > stored);
+        let first = self.batches.partition_point(|batch| batch.number <= stored);
+        self.batches.drain(..first);
     }
 }

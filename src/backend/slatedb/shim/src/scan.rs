@@ -1,8 +1,7 @@
 //! Scans over the tables of a local database and what is in no table yet.
 //!
 //! SlateDB's own iterator passes each item through a dozen boxed futures and as many allocations.
-//! This one decodes a block of a table at a time, through SlateDB's reader of tables and its block
-//! cache, and merges what the blocks hold. It sees exactly what a snapshot sees: of each key the
+//! This one takes a block of a table at a time and merges what the blocks hold. It sees exactly what a snapshot sees: of each key the
 //! newest change up to the snapshot's number, which SlateDB keeps while the snapshot is open.
 //!
 //! SPDX-License-Identifier: Apache-2.0
@@ -13,46 +12,14 @@ use std::sync::Arc;
 use std::vec;
 
 use bytes::Bytes;
-use slatedb::db_cache::DbCache;
-use slatedb::manifest::{SsTableHandle, SsTableView};
-use slatedb::object_store::ObjectStore;
-use slatedb::{Db, RowEntry, SstFile, SstReader, ValueDeletable, VersionedManifest};
 
+use crate::block::Row;
 use crate::error::Fail;
-use crate::recent::{Place, Recent};
+use crate::recent::Place;
+use crate::table::{Table, Tables, Version};
 
 /// Rows that are taken out of `Recent` at a time.
 const RECENT_ROWS: usize = 256;
-/// Most blocks of a table that are asked for at a time, when a scan goes on for long.
-const BLOCKS_AHEAD: usize = 8;
-
-/// A change of a key; without a value it is deleted.
-pub struct Row {
-    pub key: Bytes,
-    pub value: Option<Bytes>,
-    pub number: u64, // of its batch
-}
-
-/// What scans of a database share.
-pub struct Tables {
-    reader: SstReader,
-    pub recent: Recent,
-}
-
-impl Tables {
-    pub fn new(
-        db: &Db,
-        path: &str,
-        store: Arc<dyn ObjectStore>,
-        cache: Arc<dyn DbCache>,
-        memtable_bytes: u64,
-    ) -> Result<Self, Fail> {
-        Ok(Tables {
-            reader: SstReader::new(path, store, Some(cache), None),
-            recent: Recent::new(db, memtable_bytes)?,
-        })
-    }
-}
 
 /// Lower inclusive, upper exclusive.
 struct Range {
@@ -97,74 +64,39 @@ impl Range {
     }
 }
 
-fn row_of(entry: RowEntry) -> Result<Row, Fail> {
-    let value = match entry.value {
-        ValueDeletable::Value(value) => Some(value),
-        ValueDeletable::Tombstone => None,
-        ValueDeletable::Merge(_) => {
-            return Err(Fail::unsupported("another program wrote merge operands"))
-        }
-    };
-    if entry.expire_ts.is_some() {
-        return Err(Fail::unsupported("another program wrote items that expire"));
-    }
-    Ok(Row {
-        key: entry.key,
-        value,
-        number: entry.seq,
-    })
-}
-
 /// The blocks of a table that are still to be read.
 struct Blocks {
-    file: SstFile,
+    table: Arc<Table>,
     from: usize,
     to: usize,
 }
 
 impl Blocks {
-    async fn open(tables: &Tables, handle: SsTableHandle, range: &Range) -> Result<Self, Fail> {
-        let file = tables.reader.open_with_handle(handle)?;
-        let index = file.index().await?;
-        // A block holds keys from its first one in the index on, and up to that of the next, which
-        // is the same if a key has more versions than go into a block.
-        let from = index.partition_point(|first| range.is_before_lower(first));
+    async fn open(table: Arc<Table>, range: &Range) -> Result<Self, Fail> {
+        let from = table
+            .first_block(|first| range.is_before_lower(first))
+            .await?;
+        let index = table.index().await?;
         let to = index.partition_point(|first| range.is_before_upper(first));
-        Ok(Blocks {
-            file,
-            from: from.saturating_sub(1),
-            to,
-        })
+        Ok(Blocks { table, from, to })
     }
 
-    /// The rows of the next blocks; None at the end.
-    async fn next(&mut self, range: &Range, count: usize) -> Result<Option<Vec<Row>>, Fail> {
+    /// The rows of the next block; None at the end.
+    async fn next(&mut self, tables: &Tables, range: &Range) -> Result<Option<Vec<Row>>, Fail> {
         if self.from >= self.to {
             return Ok(None);
         }
-        let count = count.min(self.to - self.from);
         let wanted = if range.reverse {
-            self.to -= count;
-            self.to..self.to + count
+            self.to -= 1;
+            self.to
         } else {
-            self.from += count;
-            self.from - count..self.from
+            self.from += 1;
+            self.from - 1
         };
-        let file = &self.file;
-        let mut rows = Vec::new();
-        if count == 1 {
-            rows = self.file.read_block(wanted.start).await?;
-        } else {
-            let blocks = wanted.map(|block| file.read_block(block));
-            for mut block in futures::future::try_join_all(blocks).await? {
-                rows.append(&mut block);
-            }
-        }
-        let end = rows.partition_point(|row| range.is_before_upper(&row.key));
-        rows.truncate(end);
-        let start = rows.partition_point(|row| range.is_before_lower(&row.key));
-        let rows = rows.into_iter().skip(start).map(row_of);
-        Ok(Some(rows.collect::<Result<_, _>>()?))
+        let block = tables.block(&self.table, wanted).await?;
+        let start = block.partition_point(|key| range.is_before_lower(key));
+        let end = block.partition_point(|key| range.is_before_upper(key));
+        Ok(Some((start..end).map(|i| block.row(i)).collect()))
     }
 }
 
@@ -174,9 +106,8 @@ enum Feed {
     Recent(Option<Place>),
     /// Tables whose keys follow each other, in the order of the scan.
     Tables {
-        waiting: vec::IntoIter<SsTableHandle>,
+        waiting: vec::IntoIter<Arc<Table>>,
         open: Option<Blocks>,
-        ahead: usize,
     },
 }
 
@@ -195,14 +126,13 @@ impl Source {
         }
     }
 
-    fn of_tables(mut tables: Vec<SsTableHandle>, reverse: bool) -> Self {
+    fn of_tables(mut tables: Vec<Arc<Table>>, reverse: bool) -> Self {
         if reverse {
             tables.reverse();
         }
         Source::new(Feed::Tables {
             waiting: tables.into_iter(),
             open: None,
-            ahead: 1,
         })
     }
 
@@ -224,12 +154,10 @@ enum Lead {
 }
 
 pub struct Scan {
-    db: Db,
     tables: Arc<Tables>,
     range: Range,
     newest: u64, // the number of the snapshot
-    manifest: u64,
-    stored: u64, // the tables hold all batches up to this number
+    version: Arc<Version>,
     sources: Vec<Source>,
     current: Option<Row>, // the newest change of a key that may have more of them
 }
@@ -238,19 +166,20 @@ impl Scan {
     /// A scan of a snapshot of number `newest`, which stays open as long. None: SlateDB alone knows
     /// all that is there.
     pub fn open(
-        db: &Db,
         tables: &Arc<Tables>,
         newest: u64,
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
         reverse: bool,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, Fail> {
         let bound = |bound| match bound {
             Bound::Included(key) | Bound::Excluded(key) => Some(Bytes::copy_from_slice(key)),
             Bound::Unbounded => None,
         };
+        let Some(version) = tables.version()? else {
+            return Ok(None);
+        };
         tables.recent.settle();
         let mut scan = Scan {
-            db: db.clone(),
             tables: tables.clone(),
             range: Range {
                 lower: bound(bounds.0),
@@ -258,49 +187,37 @@ impl Scan {
                 reverse,
             },
             newest,
-            manifest: 0,
-            stored: 0,
+            version,
             sources: Vec::new(),
             current: None,
         };
-        let manifest = db.manifest();
-        let is_plain = tables.recent.is_completed_by(manifest.last_l0_seq())
-            && manifest.segments().is_empty()
-            && manifest
-                .all_sst_views()
-                .all(|view| view.visible_range().is_none());
-        scan.begin(&manifest);
-        is_plain.then_some(scan)
+        scan.begin();
+        Ok(Some(scan))
     }
 
-    fn begin(&mut self, manifest: &VersionedManifest) {
+    fn begin(&mut self) {
         let range = &self.range;
-        let wanted = |view: &&SsTableView| {
-            let info = &view.sst.info;
+        let wanted = |table: &&Arc<Table>| {
+            let info = &table.handle.info;
             range.touches(info.first_entry.as_ref(), info.last_entry.as_ref())
         };
-        let tables = |views: &[SsTableView]| {
-            let tables = views.iter().filter(wanted).map(|view| view.sst.clone());
-            Source::of_tables(tables.collect(), range.reverse)
-        };
         let mut sources = vec![Source::new(Feed::Recent(None))];
-        for view in manifest.l0().iter().filter(wanted) {
-            sources.push(Source::of_tables(vec![view.sst.clone()], range.reverse));
+        for table in self.version.l0.iter().filter(wanted) {
+            sources.push(Source::of_tables(vec![table.clone()], range.reverse));
         }
-        for run in manifest.compacted() {
-            sources.push(tables(run.sst_views()));
+        for run in &self.version.runs {
+            let tables = run.iter().filter(wanted).cloned().collect();
+            sources.push(Source::of_tables(tables, range.reverse));
         }
         self.sources = sources;
-        self.manifest = manifest.id();
-        self.stored = manifest.last_l0_seq();
     }
 
     /// Goes on with the tables of now, from the first key that is not done. False: they are those
     /// that the scan has already.
-    fn begin_anew(&mut self) -> bool {
-        let manifest = self.db.manifest();
-        if manifest.id() == self.manifest && manifest.last_l0_seq() == self.stored {
-            return false;
+    fn begin_anew(&mut self) -> Result<bool, Fail> {
+        match self.tables.version()? {
+            Some(version) if !Arc::ptr_eq(&version, &self.version) => self.version = version,
+            _ => return Ok(false),
         }
         if let Some(row) = self.current.take() {
             if self.range.reverse {
@@ -312,8 +229,8 @@ impl Scan {
                 self.range.lower = Some(row.key);
             }
         }
-        self.begin(&manifest);
-        true
+        self.begin();
+        Ok(true)
     }
 
     fn lead(&self) -> Lead {
@@ -337,7 +254,7 @@ impl Scan {
                 Lead::Fill(i) => {
                     if let Err(fail) = self.fill(i).await {
                         // Tables that were merged into others are removed some time later.
-                        if !self.begin_anew() {
+                        if !self.begin_anew()? {
                             return Err(fail);
                         }
                     }
@@ -384,14 +301,20 @@ impl Scan {
 
     async fn fill(&mut self, i: usize) -> Result<(), Fail> {
         let source = &mut self.sources[i];
-        let (open, waiting, ahead) = match &mut source.feed {
+        let (open, waiting) = match &mut source.feed {
             Feed::Recent(last) => {
                 let between = self.range.places(last.take());
                 let recent = &self.tables.recent;
                 let reverse = self.range.reverse;
-                match recent.read(between, reverse, self.newest, self.stored, RECENT_ROWS) {
+                match recent.read(
+                    between,
+                    reverse,
+                    self.newest,
+                    self.version.stored,
+                    RECENT_ROWS,
+                ) {
                     None => {
-                        self.begin_anew();
+                        self.begin_anew()?;
                     }
                     Some((rows, last)) => {
                         source.ended = last.is_none();
@@ -401,23 +324,18 @@ impl Scan {
                 }
                 return Ok(());
             }
-            Feed::Tables {
-                waiting,
-                open,
-                ahead,
-            } => (open, waiting, ahead),
+            Feed::Tables { waiting, open } => (open, waiting),
         };
         if open.is_none() {
             match waiting.next() {
                 None => source.ended = true,
-                Some(table) => *open = Some(Blocks::open(&self.tables, table, &self.range).await?),
+                Some(table) => *open = Some(Blocks::open(table, &self.range).await?),
             }
         } else if let Some(blocks) = open {
-            match blocks.next(&self.range, *ahead).await? {
+            match blocks.next(&self.tables, &self.range).await? {
                 None => *open = None,
                 Some(rows) => source.rows = rows.into_iter(),
             }
-            *ahead = (*ahead * 2).min(BLOCKS_AHEAD);
         }
         Ok(())
     }

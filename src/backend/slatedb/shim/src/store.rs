@@ -13,6 +13,7 @@ use slatedb::object_store::local::LocalFileSystem;
 use slatedb::object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
 use crate::error::Fail;
+use crate::local::Local;
 use crate::open::Config;
 use crate::seal::Sealing;
 use crate::text;
@@ -73,9 +74,9 @@ pub unsafe fn resolve(config: &Config) -> Result<Arc<dyn ObjectStore>, Fail> {
     let store: Arc<dyn ObjectStore> = if config.folder.is_null() {
         remote(config, text(config.store_url)?)?
     } else {
-        Arc::new(
+        Arc::new(Local::new(
             LocalFileSystem::new_with_prefix(text(config.folder)?)?.with_fsync(config.use_fsync),
-        )
+        ))
     };
     let patience = Duration::from_millis(config.retry_timeout_ms / 2);
     Ok(Arc::new(Sealing { store, patience }))
