@@ -103,14 +103,16 @@ static void test_a_cut_file_is_told_or_does_not_matter(void **state)
     assert_true(damage_each("slatedb/", 1, damage_cut) > 0);
 }
 
-/* The lengths that lose the seal, the number of the format, or all. */
-static void test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left(void **state)
+/* The lengths that lose the seal, the number of the format, or all; and those that SlateDB takes
+ * for the fence of a writer. */
+static void test_a_file_that_is_cut_short_is_told_whatever_is_left(void **state)
 {
     (void)state;
-    static const long lengths[] = {0, 1, 2, 3, 8, 12, -13, -12, -11, -1};
+    static const long lengths[] = {0, 1, 2, 3, 8, 10, 12, -13, -12, -11, -1};
     for (size_t i = 0; i < damage_file_count(); i++) {
         if (strstr(damage_file(i), ".manifest") == NULL &&
-            strstr(damage_file(i), ".compactions") == NULL)
+            strstr(damage_file(i), ".compactions") == NULL &&
+            strstr(damage_file(i), "/wal/") == NULL)
             continue;
         for (size_t j = 0; j < sizeof lengths / sizeof lengths[0]; j++) {
             struct stat info;
@@ -118,6 +120,8 @@ static void test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left(
             const char *path = fixture_path(folder, damage_file(i));
             assert_int_equal(stat(path, &info), 0);
             const long size = lengths[j] >= 0 ? lengths[j] : (long)info.st_size + lengths[j];
+            if (size < 0 || size > (long)info.st_size)
+                continue;
             print_message("%s cut to %ld of %ld\n", damage_file(i), size, (long)info.st_size);
             assert_int_equal(truncate(path, size), 0);
             (void)damage_open_and_read(folder);
@@ -242,7 +246,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_flipped_bit_in_a_manifest_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_flipped_bit_in_a_list_of_compactions_is_told_or_does_not_matter),
         cmocka_unit_test(test_a_cut_file_is_told_or_does_not_matter),
-        cmocka_unit_test(test_a_cut_manifest_or_list_of_compactions_is_told_whatever_is_left),
+        cmocka_unit_test(test_a_file_that_is_cut_short_is_told_whatever_is_left),
         cmocka_unit_test(test_a_newer_format_is_told_as_that_and_nothing_is_touched),
         cmocka_unit_test(test_a_table_of_a_newer_format_is_told_as_that),
         cmocka_unit_test(test_a_table_that_is_gone_is_told),

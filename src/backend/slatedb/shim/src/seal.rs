@@ -4,7 +4,10 @@
 //! the seal comes after all that the format points to. docs/slatedb.md has the bytes. A table that
 //! is shorter than what points into it is damage too, and no trouble of the network.
 //!
-//! They begin with the number of their format. One that this SlateDB does not know, under a seal
+//! A file of the log that is empty, or nearly so, is to SlateDB the fence of a writer, and no trace of
+//! one that was cut. So fences are not empty here: they hold the seal's last bytes.
+//!
+//! Manifests and lists begin with the number of their format. One that this SlateDB does not know, under a seal
 //! that is whole, was written by a newer one.
 //!
 //! SPDX-License-Identifier: Apache-2.0
@@ -104,6 +107,18 @@ fn seal(payload: PutPayload) -> PutPayload {
     bytes.freeze().into()
 }
 
+/// SlateDB takes a file of the log of so many bytes for a fence. docs/slatedb.md
+const FENCE_MAX: u64 = 10;
+
+fn is_log(location: &Path) -> bool {
+    location.extension() == Some("sst")
+        && location
+            .parts()
+            .rev()
+            .nth(1)
+            .is_some_and(|folder| folder.as_ref() == "wal")
+}
+
 /// The bytes before the seal. An object that has none was written by other tools, or is cut.
 fn unseal(location: &Path, bytes: Bytes) -> Result<Bytes> {
     let sealed = bytes
@@ -183,6 +198,18 @@ impl Sealing {
         })
     }
 
+    async fn check_fence(&self, location: &Path) -> Result<()> {
+        let got = self.with_patience(self.store.get_opts(location, GetOptions::default()));
+        let bytes = got.await?.bytes().await?;
+        if bytes.as_ref() != MAGIC {
+            return Err(damaged(format!(
+                "{location} has {} bytes and is no fence of a writer",
+                bytes.len()
+            )));
+        }
+        Ok(())
+    }
+
     /// A range that can't be read although the object can: the object is too short.
     async fn explain(&self, location: &Path, range: GetRange, error: Error) -> Error {
         let start = match range {
@@ -214,6 +241,8 @@ impl ObjectStore for Sealing {
     ) -> Result<PutResult> {
         let payload = if has_seal(location) {
             seal(payload)
+        } else if is_log(location) && payload.content_length() == 0 {
+            PutPayload::from_static(MAGIC)
         } else {
             payload
         };
@@ -241,6 +270,9 @@ impl ObjectStore for Sealing {
             }
             (result, _) => result?,
         };
+        if is_head && is_log(location) && result.meta.size <= FENCE_MAX {
+            self.check_fence(location).await?;
+        }
         let is_end = !is_head && result.range.end == result.meta.size;
         if is_end && location.extension() == Some("sst") {
             return check_format(location, result).await;
