@@ -109,8 +109,8 @@ void weir_slate_value_release(void *owner);
 
 /*
  * One atomic batch of at least one change; no key is empty; cf is not looked at. durable: returns
- * when the batch is stored. Otherwise it is seen at once, but SlateDB takes it while the caller goes
- * on, and its failure is that of the next write, flush, snapshot or close. After a failure the
+ * when the batch is stored. Otherwise it is seen at once, but SlateDB takes it while the caller
+ * goes on, and its failure is that of the next write, flush, snapshot or close. After a failure the
  * database answers everything with that failure, and closing it stores no more: the batch is in
  * memory already, but must not be seen.
  */
