@@ -16,7 +16,8 @@
 #include "support_damage.h"
 #include "support_slatedb.h"
 
-#define FLIPS 8 /* for each file */
+#define FLIPS      8 /* for each file */
+#define FENCE_SIZE 8 /* of a file of the log that only keeps another writer out */
 
 /* A block cache for each open: copies of a table have the same name. */
 static char cache_size[32] = "1000000";
@@ -192,8 +193,11 @@ static void test_a_table_of_a_newer_format_is_told_as_that(void **state)
             continue;
         FILE *file = fopen(fixture_path(folder, damage_file(i)), "r+");
         assert_non_null(file);
-        assert_int_equal(fseek(file, -2, SEEK_END), 0);
-        assert_int_equal(fwrite("\0\3", 1, 2, file), 2);
+        assert_int_equal(fseek(file, 0, SEEK_END), 0);
+        if (ftell(file) > FENCE_SIZE) {
+            assert_int_equal(fseek(file, -2, SEEK_END), 0);
+            assert_int_equal(fwrite("\0\3", 1, 2, file), 2);
+        }
         assert_int_equal(fclose(file), 0);
     }
     weir__database *database;

@@ -411,14 +411,17 @@ static pid_t start_worker(const char *folder, const mode *m)
     return pid;
 }
 
-/* Lets the worker run for a random while and kills it. */
-static void run_and_kill(const char *folder, const mode *m, ledger *book, test_random *random)
+/* Lets the worker run for a random while and kills it; the last one not before some checkpoint has
+ * been completed, by whom ever. */
+static void run_and_kill(const char *folder, const mode *m, ledger *book, bool is_last,
+                         test_random *random)
 {
     atomic_store(&book->alive, 0);
     pid_t pid = start_worker(folder, m);
-    bool wait_for_work = test_random_below(random, 100) >= KILL_PERCENT;
+    bool wait_for_work = test_random_below(random, 100) >= KILL_PERCENT || is_last;
     int64_t deadline = weir__now_ms() + START_MS;
-    while (wait_for_work && atomic_load(&book->alive) == 0) {
+    while (wait_for_work &&
+           (atomic_load(&book->alive) == 0 || (is_last && atomic_load(&book->flushed) == 0))) {
         int exit_status;
         if (waitpid(pid, &exit_status, WNOHANG) != 0)
             fail_msg("the worker ended by itself: %d", exit_status);
@@ -488,7 +491,7 @@ static void run_mode(const mode *m)
     int64_t before = 0;
     for (int i = 0; i < m->rounds; i++) {
         harness h;
-        run_and_kill(folder, m, book, &random);
+        run_and_kill(folder, m, book, i == m->rounds - 1, &random);
         if (i % 3 != 0)
             continue; /* the next worker takes over what this one left */
         open_partition(&h, folder, m);
