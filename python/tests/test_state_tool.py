@@ -113,8 +113,9 @@ def test_state_that_is_in_use_is_told_with_its_owner(tool, weir_stores):
     if not weir_stores.is_durable:
         pytest.skip("memory has no folder")
     partition = weir_stores.plain().assign_partition(0)
-    refused = subprocess.run(
-        [tool, "state", "scan", partition.path], capture_output=True, text=True
-    )
-    assert refused.returncode == 1
-    assert str(os.getpid()) in refused.stderr
+    scan = subprocess.run([tool, "state", "scan", partition.path], capture_output=True, text=True)
+    if weir_stores.backend == "slatedb":
+        assert scan.returncode == 0  # it can be read beside its writer
+    else:
+        assert scan.returncode == 1
+        assert str(os.getpid()) in scan.stderr

@@ -24,10 +24,14 @@
 #define COMMIT_RETRY_MS 200
 
 /* A start without a committed offset is committed too, so that the next one knows it. */
+static bool has_started(const weir__task *task)
+{
+    return task->state == WEIR__TASK_RUNNING || task->state == WEIR__TASK_SUSPENDED;
+}
+
 static bool has_progress(const weir__task *task)
 {
-    return (task->state == WEIR__TASK_RUNNING || task->state == WEIR__TASK_SUSPENDED) &&
-           (task->next != task->committed || task->offset_missing);
+    return has_started(task) && (task->next != task->committed || task->offset_missing);
 }
 
 bool weir__checkpoint_needed(const weir__worker *worker)
@@ -91,12 +95,13 @@ static weir_status flush_stores(weir__worker *worker, bool with_changelog, weir_
     return status;
 }
 
-/* What a task would commit: what it has processed (done), or once more what is committed. */
+/* What a task would commit: what it has processed (done), or once more what is committed, or what
+ * it started from if nothing is: a task that may write must never be left out. */
 static int64_t offset_to_commit(const weir__task *task, bool done)
 {
     if (done)
         return has_progress(task) ? task->next : WEIR_OFFSET_NONE;
-    return task->offset_missing ? WEIR_OFFSET_NONE : task->committed;
+    return task->offset_missing && !has_started(task) ? WEIR_OFFSET_NONE : task->committed;
 }
 
 /* The same commit twice does no harm, so a broker that is away for a while is waited for. */

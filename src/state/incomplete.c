@@ -42,7 +42,9 @@ static weir_status read_mark(const weir_backend *backend, weir_backend_db *db,
         backend->get(db, metadata, NULL, weir_slice_str(KEY_INCOMPLETE), &value, err);
     if (status)
         return status == WEIR_NOT_FOUND ? WEIR_OK : status;
-    m->text = strndup(value.data, value.size);
+    m->text = calloc(1, value.size + 1);
+    if (m->text)
+        memcpy(m->text, value.data, value.size);
     backend->value_release(db, &value);
     if (!m->text)
         return weir_error_set(err, WEIR_NO_MEMORY, "out of memory");
