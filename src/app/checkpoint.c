@@ -23,12 +23,12 @@
 #define SLICE_MS        500
 #define COMMIT_RETRY_MS 200
 
-/* A start without a committed offset is committed too, so that the next one knows it. */
 static bool has_started(const weir__task *task)
 {
     return task->state == WEIR__TASK_RUNNING || task->state == WEIR__TASK_SUSPENDED;
 }
 
+/* A start without a committed offset is committed too, so that the next one knows it. */
 static bool has_progress(const weir__task *task)
 {
     return has_started(task) && (task->next != task->committed || task->offset_missing);

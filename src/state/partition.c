@@ -212,8 +212,8 @@ static weir_status open_cf(weir_partition *partition, const char *name, weir_bac
     return status;
 }
 
-static weir_status check_empty(const weir_partition *partition, weir_backend_cf *cf, bool *is_empty,
-                               weir_error *err)
+weir_status weir__partition_cf_is_empty(const weir_partition *partition, weir_backend_cf *cf,
+                                        bool *is_empty, weir_error *err)
 {
     weir_backend_iter *iter = NULL;
     weir_backend_iter_args args = {.struct_size = sizeof args};
@@ -241,7 +241,7 @@ static weir_status check_new(weir_partition *partition, weir_error *err)
     bool is_new = partition->cache && partition->changelog_offset == WEIR_OFFSET_NONE &&
                   partition->processed_count == 0;
     for (size_t i = 0; i < partition->cf_count && is_new; i++)
-        status = check_empty(partition, partition->cfs[i].handle, &is_new, err);
+        status = weir__partition_cf_is_empty(partition, partition->cfs[i].handle, &is_new, err);
     partition->began_empty = is_new;
     return status;
 }
@@ -252,7 +252,7 @@ static weir_status add_cf(weir_partition *partition, const char *name, weir_erro
     weir_backend_cf *handle;
     weir_status status = open_cf(partition, name, &handle, err);
     if (!status && partition->began_empty)
-        status = check_empty(partition, handle, &partition->began_empty, err);
+        status = weir__partition_cf_is_empty(partition, handle, &partition->began_empty, err);
     if (status)
         return status;
     size_t count = partition->cf_count + 1;

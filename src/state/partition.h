@@ -144,6 +144,9 @@ weir_status weir__partition_write(weir_partition *partition, weir_backend_op *op
 weir_backend_op *weir__partition_ops(weir_partition *partition, size_t count);
 /* Says in the database that the index by end is complete. */
 weir_status weir__partition_ends_complete(weir_partition *partition, weir_error *err);
+/* *is_empty [out]: the database has no key in it; false after an error. */
+weir_status weir__partition_cf_is_empty(const weir_partition *partition, weir_backend_cf *cf,
+                                        bool *is_empty, weir_error *err);
 /* Deletes all keys of a column family, in batches. */
 weir_status weir__partition_cf_clear(weir_partition *partition, weir_backend_cf *cf,
                                      weir_error *err);

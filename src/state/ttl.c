@@ -59,30 +59,10 @@ static weir_status look_up(const weir_partition *partition, weir_backend_cf *cf,
     return WEIR_OK;
 }
 
-static weir_status first_key(const weir_partition *partition, weir_backend_cf *cf, bool *is_empty,
-                             weir_error *err)
-{
-    weir_error inner;
-    weir_backend_iter *iter;
-    weir_backend_iter_args args = {.struct_size = sizeof args};
-    weir_slice key;
-    weir_slice value;
-    weir_error_init(&inner);
-    *is_empty = true;
-    weir_status status = partition->backend->iter_open(partition->db, cf, &args, &iter, &inner);
-    if (!status) {
-        status = partition->backend->iter_next(iter, &key, &value, &inner);
-        partition->backend->iter_close(iter);
-    }
-    if (status && status != WEIR_NOT_FOUND)
-        return tell(partition, status, "looking for a first key", &inner, err);
-    *is_empty = status == WEIR_NOT_FOUND;
-    return WEIR_OK;
-}
-
 weir_status weir__ttl_is_empty(const weir_partition *partition, bool *is_empty, weir_error *err)
 {
-    return first_key(partition, partition->cfs[WEIR_CF_DEFAULT].handle, is_empty, err);
+    return weir__partition_cf_is_empty(partition, partition->cfs[WEIR_CF_DEFAULT].handle, is_empty,
+                                       err);
 }
 
 static weir_status open_family(const weir_partition *partition, const char *name, bool create,
@@ -104,7 +84,7 @@ static weir_status is_family_empty(const weir_partition *partition, const char *
     weir_backend_cf *cf;
     *is_empty = true;
     weir_status status = open_family(partition, name, false, &cf, err);
-    return status || !cf ? status : first_key(partition, cf, is_empty, err);
+    return status || !cf ? status : weir__partition_cf_is_empty(partition, cf, is_empty, err);
 }
 
 void weir__ttl_drop_ledger(weir_partition *partition)

@@ -375,6 +375,17 @@ weir_status weir_txn_exists(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_s
 
 /* --- Changes --- */
 
+/* The value that was handed out goes only now: the new one may be the same. */
+static weir_status end_change(weir_txn *txn, weir_status status)
+{
+    release_held(txn);
+    if (status)
+        weir_txn_fail(txn);
+    else
+        txn->writes++;
+    return status;
+}
+
 /* As weir__txn_put, for a value that expires. In "default" of a plain store a value has its stamp
  * before it. */
 static weir_status change(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
@@ -401,13 +412,7 @@ static weir_status change(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
         if (set)
             status = no_memory(txn, err);
     }
-    /* Only now: the new value may be the one that was handed out. */
-    release_held(txn);
-    if (status)
-        weir_txn_fail(txn);
-    else
-        txn->writes++;
-    return status;
+    return end_change(txn, status);
 }
 
 weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
@@ -433,12 +438,7 @@ weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, weir_slice 
     weir_status status = WEIR_OK;
     if (weir__update_cache_change(&txn->updates, update, value))
         status = no_memory(txn, err);
-    release_held(txn);
-    if (status)
-        weir_txn_fail(txn);
-    else
-        txn->writes++;
-    return status;
+    return end_change(txn, status);
 }
 
 weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
