@@ -16,50 +16,11 @@
 #include <unistd.h>
 
 #include "support_fixture.h"
+#include "support_lmdb.h"
 
 #define SKIPPED 77
 
-typedef struct place {
-    char *folder;
-    const char *path; /* of the database, below */
-} place;
-
-static int make_place(void **state)
-{
-    place *p = calloc(1, sizeof *p);
-    p->folder = fixture_folder();
-    p->path = strdup(fixture_path(p->folder, "db"));
-    *state = p;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    place *p = *state;
-    fixture_remove(p->folder);
-    free((char *)(uintptr_t)p->path);
-    free(p);
-    return 0;
-}
-
 static const weir_option small_map[] = {{"map_size", "1MiB"}, {NULL, NULL}};
-
-static weir_backend_cf *default_family(weir__database *database)
-{
-    weir_backend_cf *cf;
-    assert_int_equal(weir__database_backend(database)->cf_open(
-                         weir__database_handle(database), WEIR_BACKEND_DEFAULT_CF, true, &cf, NULL),
-                     WEIR_OK);
-    return cf;
-}
-
-static weir_status write_one(weir__database *database, weir_slice key, weir_slice value,
-                             weir_error *err)
-{
-    weir_backend_op op = {
-        .kind = WEIR_OP_PUT, .cf = default_family(database), .key = key, .value = value};
-    return weir__database_backend(database)->write(weir__database_handle(database), &op, 1, 0, err);
-}
 
 static uint64_t figure_value;
 static const char *figure_name;
@@ -85,21 +46,21 @@ static uint64_t figure(weir__database *database, const char *name)
 
 static void test_a_full_map_grows_and_the_batch_goes_in(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     weir__database *database = fixture_open("lmdb", p->path, small_map);
     assert_int_equal(figure(database, "bytes.map"), 1 << 20);
     /* One batch that is larger than the map. */
     char *large = malloc((size_t)5 << 20);
     memset(large, 'x', (size_t)5 << 20);
     weir_slice value = weir_slice_of(large, (size_t)5 << 20);
-    assert_int_equal(write_one(database, weir_slice_str("large"), value, NULL), WEIR_OK);
+    assert_int_equal(lmdb_write_one(database, weir_slice_str("large"), value, NULL), WEIR_OK);
     assert_true(figure(database, "bytes.map") >= (uint64_t)6 << 20);
     fixture_close(database);
     /* The option is smaller than the file now: what is there is read all the same. */
     database = fixture_open("lmdb", p->path, small_map);
     weir_backend_value found;
     assert_int_equal(weir__database_backend(database)->get(weir__database_handle(database),
-                                                           default_family(database), NULL,
+                                                           lmdb_default_family(database), NULL,
                                                            weir_slice_str("large"), &found, NULL),
                      WEIR_OK);
     assert_true(weir_slice_equal(weir_slice_of(found.data, found.size), value));
@@ -111,7 +72,7 @@ static void test_a_full_map_grows_and_the_batch_goes_in(void **state)
 
 static void test_a_full_map_says_busy_while_an_iterator_is_open(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     weir_error err;
     weir_error_init(&err);
     weir__database *database = fixture_open("lmdb", p->path, small_map);
@@ -120,10 +81,11 @@ static void test_a_full_map_says_busy_while_an_iterator_is_open(void **state)
     assert_int_equal(fixture_put(database, "a", "1", NULL), WEIR_OK);
     weir_backend_iter_args args = {.struct_size = sizeof args};
     weir_backend_iter *iter;
-    assert_int_equal(backend->iter_open(db, default_family(database), &args, &iter, NULL), WEIR_OK);
+    assert_int_equal(backend->iter_open(db, lmdb_default_family(database), &args, &iter, NULL),
+                     WEIR_OK);
     char *large = calloc(1, (size_t)2 << 20);
     weir_slice value = weir_slice_of(large, (size_t)2 << 20);
-    assert_int_equal(write_one(database, weir_slice_str("large"), value, &err), WEIR_BUSY);
+    assert_int_equal(lmdb_write_one(database, weir_slice_str("large"), value, &err), WEIR_BUSY);
     assert_tells(&err, "map_size");
     assert_null(fixture_get(database, "large"));
     /* The iterator is as it was, and once it is closed the same batch goes in. */
@@ -132,7 +94,7 @@ static void test_a_full_map_says_busy_while_an_iterator_is_open(void **state)
     assert_int_equal(backend->iter_next(iter, &key, &seen, NULL), WEIR_OK);
     assert_true(weir_slice_equal(seen, weir_slice_str("1")));
     backend->iter_close(iter);
-    assert_int_equal(write_one(database, weir_slice_str("large"), value, &err), WEIR_OK);
+    assert_int_equal(lmdb_write_one(database, weir_slice_str("large"), value, &err), WEIR_OK);
     fixture_close(database);
     free(large);
 }
@@ -160,8 +122,8 @@ static void expect_long_keys(weir__database *database, bool reverse, int step)
     int seen = 0;
     char last[LONG_SIZE + 1] = "";
     size_t last_size = 0;
-    assert_int_equal(backend->iter_open(weir__database_handle(database), default_family(database),
-                                        &args, &iter, NULL),
+    assert_int_equal(backend->iter_open(weir__database_handle(database),
+                                        lmdb_default_family(database), &args, &iter, NULL),
                      WEIR_OK);
     while (backend->iter_next(iter, &key, &value, NULL) == WEIR_OK) {
         char room[LONG_SIZE + 1];
@@ -181,15 +143,16 @@ static void expect_long_keys(weir__database *database, bool reverse, int step)
 
 static void test_long_keys_that_begin_alike_are_kept_apart_and_in_order(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     weir__database *database = fixture_open("lmdb", p->path, NULL);
     const weir_backend *backend = weir__database_backend(database);
     weir_backend_db *db = weir__database_handle(database);
     char room[LONG_SIZE + 1];
     for (int n = 0; n < LONG_KEYS; n++) {
         int i = n * 7 % LONG_KEYS;
-        assert_int_equal(write_one(database, long_key(room, i), weir_slice_of(&i, sizeof i), NULL),
-                         WEIR_OK);
+        assert_int_equal(
+            lmdb_write_one(database, long_key(room, i), weir_slice_of(&i, sizeof i), NULL),
+            WEIR_OK);
     }
     expect_long_keys(database, false, 1);
     expect_long_keys(database, true, 1);
@@ -198,7 +161,7 @@ static void test_long_keys_that_begin_alike_are_kept_apart_and_in_order(void **s
     char rooms[LONG_KEYS / 2][LONG_SIZE + 1];
     for (int i = 0; i < LONG_KEYS / 2; i++)
         ops[i] = (weir_backend_op){.kind = WEIR_OP_DELETE,
-                                   .cf = default_family(database),
+                                   .cf = lmdb_default_family(database),
                                    .key = long_key(rooms[i], 2 * i + 1)};
     assert_int_equal(backend->write(db, ops, LONG_KEYS / 2, 0, NULL), WEIR_OK);
     fixture_close(database);
@@ -212,7 +175,7 @@ static void test_long_keys_that_begin_alike_are_kept_apart_and_in_order(void **s
 
 static void test_destroy_keeps_what_is_not_of_lmdb(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     fixture_close(fixture_open("lmdb", p->path, NULL));
     fixture_write(p->path, "notes.txt", "mine");
     const weir_backend *backend;
@@ -226,7 +189,7 @@ static void test_destroy_keeps_what_is_not_of_lmdb(void **state)
 
 static void test_reading_only_changes_no_file(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     weir__database *database = fixture_open("lmdb", p->path, NULL);
     assert_int_equal(fixture_put(database, "a", "1", NULL), WEIR_OK);
     fixture_close(database);
@@ -249,7 +212,7 @@ static void test_reading_only_changes_no_file(void **state)
 
 static void test_options_out_of_range_are_refused_with_the_known_ones(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     const struct {
         weir_option pair;
         const char *tells;
@@ -272,7 +235,7 @@ static void test_options_out_of_range_are_refused_with_the_known_ones(void **sta
 
 static void test_more_families_than_allowed_are_refused_with_the_option_to_raise(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     const weir_option options[] = {{"max_families", "3"}, {NULL, NULL}};
     weir__database *database = fixture_open("lmdb", p->path, options);
     const weir_backend *backend = weir__database_backend(database);
@@ -326,15 +289,15 @@ static void run_all_checks(const char *spec, const char *folder)
 
 static void test_the_host_runs_all_checks_on_it(void **state)
 {
-    run_all_checks("lmdb", ((place *)*state)->folder);
+    run_all_checks("lmdb", ((lmdb_place *)*state)->folder);
 }
 
 static void test_the_host_runs_all_checks_through_decorators(void **state)
 {
-    run_all_checks("fault:trace:lmdb", ((place *)*state)->folder);
+    run_all_checks("fault:trace:lmdb", ((lmdb_place *)*state)->folder);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_place, remove_place)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lmdb_make_place, lmdb_remove_place)
 
 int main(void)
 {

@@ -14,48 +14,9 @@
 #include <unistd.h>
 
 #include "support_fixture.h"
+#include "support_lmdb.h"
 
 #define SKIPPED 77
-
-typedef struct place {
-    char *folder;
-    const char *path; /* of the database, below */
-} place;
-
-static int make_place(void **state)
-{
-    place *p = calloc(1, sizeof *p);
-    p->folder = fixture_folder();
-    p->path = strdup(fixture_path(p->folder, "db"));
-    *state = p;
-    return 0;
-}
-
-static int remove_place(void **state)
-{
-    place *p = *state;
-    fixture_remove(p->folder);
-    free((char *)(uintptr_t)p->path);
-    free(p);
-    return 0;
-}
-
-static weir_backend_cf *default_family(weir__database *database)
-{
-    weir_backend_cf *cf;
-    assert_int_equal(weir__database_backend(database)->cf_open(
-                         weir__database_handle(database), WEIR_BACKEND_DEFAULT_CF, true, &cf, NULL),
-                     WEIR_OK);
-    return cf;
-}
-
-static weir_status write_one(weir__database *database, weir_slice key, weir_slice value,
-                             weir_error *err)
-{
-    weir_backend_op op = {
-        .kind = WEIR_OP_PUT, .cf = default_family(database), .key = key, .value = value};
-    return weir__database_backend(database)->write(weir__database_handle(database), &op, 1, 0, err);
-}
 
 enum { LONG_SIZE = 900 };
 
@@ -88,7 +49,7 @@ static off_t fill_and_measure(const char *path)
         char key[16];
         snprintf(key, sizeof key, "key-%04d", i);
         weir_slice bytes = weir_slice_of(value, i == 299 ? sizeof value : 700);
-        assert_int_equal(write_one(database, weir_slice_str(key), bytes, NULL), WEIR_OK);
+        assert_int_equal(lmdb_write_one(database, weir_slice_str(key), bytes, NULL), WEIR_OK);
     }
     fixture_close(database);
     struct stat file;
@@ -98,7 +59,7 @@ static off_t fill_and_measure(const char *path)
 
 static void test_a_file_that_was_cut_short_is_corrupted_and_no_crash(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     off_t size = fill_and_measure(p->path);
     const off_t cuts[] = {size - 4096, size - 8192, size / 2, 3 * 4096, 100};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
@@ -145,7 +106,7 @@ static void fill_to_damage(const char *path)
     for (int i = 0; i < DAMAGED_KEYS; i += 30) {
         for (int j = 0; j < 30; j++)
             ops[j] = (weir_backend_op){.kind = WEIR_OP_PUT,
-                                       .cf = default_family(database),
+                                       .cf = lmdb_default_family(database),
                                        .key = damaged_key(i + j, keys[j]),
                                        .value = damaged_value(i + j, values[j])};
         assert_int_equal(backend->write(weir__database_handle(database), ops, 30, 0, NULL),
@@ -191,8 +152,8 @@ static weir_status expect_all_in_a_scan(weir__database *database)
     weir_slice found;
     weir_status status;
     int count = 0;
-    assert_int_equal(backend->iter_open(weir__database_handle(database), default_family(database),
-                                        &args, &iter, NULL),
+    assert_int_equal(backend->iter_open(weir__database_handle(database),
+                                        lmdb_default_family(database), &args, &iter, NULL),
                      WEIR_OK);
     while ((status = backend->iter_next(iter, &key, &found, NULL)) == WEIR_OK) {
         int i;
@@ -268,7 +229,7 @@ static unsigned damage_seed(void)
 
 static void test_a_flipped_bit_is_told_or_does_not_matter(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     unsigned seed = damage_seed();
     fill_to_damage(p->path);
     assert_int_equal(open_and_expect(p->path, NULL), WEIR_OK);
@@ -279,7 +240,7 @@ static void test_a_flipped_bit_is_told_or_does_not_matter(void **state)
 
 static void test_a_file_cut_anywhere_is_told_or_does_not_matter(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     unsigned seed = damage_seed();
     fill_to_damage(p->path);
     int told = damage_often(p->path, 60, true, &seed);
@@ -288,7 +249,7 @@ static void test_a_file_cut_anywhere_is_told_or_does_not_matter(void **state)
 
 static void test_a_damaged_value_is_told_when_it_is_read_if_the_file_was_not_checked(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     const weir_option unchecked[] = {{"check", "false"}, {NULL, NULL}};
     char value[6000];
     fill_to_damage(p->path);
@@ -310,7 +271,7 @@ static void test_a_damaged_value_is_told_when_it_is_read_if_the_file_was_not_che
 
 static void test_damaged_heads_are_corrupted(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     fill_and_measure(p->path);
     int fd = open(fixture_path(p->path, "data.mdb"), O_RDWR);
     char garbage[8192];
@@ -326,7 +287,7 @@ static void test_damaged_heads_are_corrupted(void **state)
 /* LMDB makes it anew when nobody else has it open. */
 static void test_a_damaged_lock_file_does_not_matter(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     unsigned seed = damage_seed();
     fill_to_damage(p->path);
     const char *path = fixture_path(p->path, "lock.mdb");
@@ -363,8 +324,8 @@ static int read_each_by_key(weir__database *database)
     weir_backend_db *db = weir__database_handle(database);
     for (int i = 0; i < DAMAGED_KEYS; i++) {
         weir_backend_value found;
-        weir_status status =
-            backend->get(db, default_family(database), NULL, damaged_key(i, key), &found, NULL);
+        weir_status status = backend->get(db, lmdb_default_family(database), NULL,
+                                          damaged_key(i, key), &found, NULL);
         if (status == WEIR_CORRUPTED)
             return ENDED_TOLD;
         if (status == WEIR_NOT_FOUND) {
@@ -389,8 +350,8 @@ static int read_all_in_a_scan(weir__database *database)
     weir_slice found;
     weir_status status;
     int count = 0;
-    if (backend->iter_open(weir__database_handle(database), default_family(database), &args, &iter,
-                           NULL) != WEIR_OK)
+    if (backend->iter_open(weir__database_handle(database), lmdb_default_family(database), &args,
+                           &iter, NULL) != WEIR_OK)
         return ENDED_TOLD;
     while ((status = backend->iter_next(iter, &key, &found, NULL)) == WEIR_OK) {
         int i;
@@ -414,10 +375,11 @@ static bool write_is_told(weir__database *database)
     for (int i = 0; i < 20 && status == WEIR_OK; i++) {
         char key[16];
         snprintf(key, sizeof key, "key-%05d-", i * 45);
-        status =
-            write_one(database, weir_slice_str(key), weir_slice_of(bytes, 100 * (size_t)i), NULL);
-        weir_backend_op op = {
-            .kind = WEIR_OP_DELETE, .cf = default_family(database), .key = weir_slice_str(key)};
+        status = lmdb_write_one(database, weir_slice_str(key),
+                                weir_slice_of(bytes, 100 * (size_t)i), NULL);
+        weir_backend_op op = {.kind = WEIR_OP_DELETE,
+                              .cf = lmdb_default_family(database),
+                              .key = weir_slice_str(key)};
         if (status == WEIR_OK)
             status = weir__database_backend(database)->write(weir__database_handle(database), &op,
                                                              1, 0, NULL);
@@ -507,7 +469,7 @@ static outcomes damage_while_open(const char *path, const char *how, int times)
 
 static void test_what_is_cut_off_an_open_file_is_told(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     outcomes of = damage_while_open(p->path, "cut", 10);
     assert_int_equal(of.less + of.ended + of.wrong, 0);
     assert_true(of.told > 5);
@@ -516,13 +478,13 @@ static void test_what_is_cut_off_an_open_file_is_told(void **state)
 /* Rarely LMDB goes astray over a page and ends the process: docs/lmdb.md. */
 static void test_damage_to_an_open_file_gives_no_wrong_value(void **state)
 {
-    place *p = *state;
+    lmdb_place *p = *state;
     outcomes of = damage_while_open(p->path, "flip", 40);
     assert_int_equal(of.wrong, 0);
     assert_in_range(of.ended, 0, 4);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_place, remove_place)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lmdb_make_place, lmdb_remove_place)
 
 int main(int argc, char **argv)
 {
