@@ -76,9 +76,7 @@ bool bridge_push(bridge *to, const weir_changelog_record *record)
                           .offset = record->offset,
                           .is_tombstone = record->is_tombstone,
                           .cf = find_cf(to, record->cf)};
-#ifdef WEIR_TTL_NEVER
     made.ttl_stamped = record->ttl_stamped;
-#endif
     if (made.cf == CF_MAX ||
         !grow((void **)&to->records, &to->record_capacity, to->count + 1, sizeof(*to->records)))
         return false;
@@ -213,9 +211,7 @@ static weir_status log_read(weir_changelog *changelog, weir_changelog_record *re
         to->value = bridge_value(of, from);
         to->is_tombstone = from->is_tombstone;
         to->offset = from->offset;
-#ifdef WEIR_TTL_NEVER
         to->ttl_stamped = from->ttl_stamped;
-#endif
     }
     *position = of->next < of->count ? of->records[of->next].offset : of->high;
     return WEIR_OK;

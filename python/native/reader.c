@@ -58,7 +58,10 @@ static void reader_dealloc(ReaderObject *self)
 /* A client is used by one thread at a time, as a partition is. */
 static bool reader_enter(ReaderObject *self)
 {
-    if (self->in_use)
+    if (self->fork_count != fork_count)
+        raise_text(WEIR_INVALID, "the reader of changelogs was opened before this process was "
+                                 "forked, and belongs to the parent; open one after the fork");
+    else if (self->in_use)
         raise_text(WEIR_BUSY, "the reader of changelogs is in use by another thread");
     else
         self->in_use = true;

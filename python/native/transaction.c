@@ -136,11 +136,7 @@ static bool tell_time(TransactionObject *self, PyObject *timestamp)
     long long time = PyLong_AsLongLong(timestamp);
     if (time == -1 && PyErr_Occurred())
         return false;
-#ifdef WEIR_TTL_NEVER
     weir_txn_set_event_time(self->handle.txn, time);
-#else
-    (void)self;
-#endif
     return true;
 }
 
@@ -240,13 +236,9 @@ static weir_status write_value(TransactionObject *self, weir_cf cf, weir_slice p
 {
     if (ttl_ms == 0)
         return weir_txn_set(self->handle.txn, cf, prefix, key, value, err);
-#ifdef WEIR_TTL_NEVER
     if (cf != WEIR_CF_DEFAULT)
         return weir_error_set(err, WEIR_INVALID, "only the default column family has TTLs");
     return weir_txn_set_ttl(self->handle.txn, prefix, key, value, ttl_ms, err);
-#else
-    return weir_error_set(err, WEIR_UNSUPPORTED, "this Weir has no values with a TTL");
-#endif
 }
 
 /* Within the guard. */

@@ -396,6 +396,32 @@ def test_a_child_process_may_not_use_what_was_open(weir_partition):
     assert weir_partition.begin().get("a", prefix=b"key") == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_opens_stores_of_its_own_or_is_told(weir_stores):
+    weir_stores.plain(name="parents").assign_partition(0)
+    reader = _native.ChangelogReader("127.0.0.1:1", "group", {})
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            store = weir_stores.plain(name="childs", changelog=True)
+            try:
+                partition = store.assign_partition(0)
+                assert weir_stores.backend != "slatedb"
+                partition.recover_from_changelog_message(b"a", b"1", "default", 3)
+                assert partition.get(b"a") == b"1"
+                with pytest.raises(WeirError, match="forked"):
+                    partition.native.recover_begin(reader, "changelog", 0, 0, 10, {})
+            except WeirError as exc:
+                # Its threads stayed with the parent.
+                assert weir_stores.backend == "slatedb" and "forked" in str(exc)
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
 # --- References ---
 
 

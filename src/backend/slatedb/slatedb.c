@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/slatedb/internal.h"
 
@@ -62,6 +63,20 @@ static void free_db(weir_backend_db *db)
     free(db);
 }
 
+/* The threads of SlateDB's runtime stay with the process that began it: in a child of fork,
+ * whatever waits for them would wait for ever. */
+static weir_status check_process(const weir_backend_db *db, weir_error *err)
+{
+    static _Atomic pid_t first;
+    pid_t user = 0;
+    if (atomic_compare_exchange_strong(&first, &user, getpid()) || user == getpid())
+        return WEIR_OK;
+    return weir__slatedb_error(db, err, WEIR_INVALID,
+                               "slatedb was used before this process was forked, and its threads "
+                               "stayed with the parent: fork first, or start the process anew "
+                               "(exec; in Python, multiprocessing's \"spawn\")");
+}
+
 static weir_status new_db(const weir_backend_open_args *args, weir_backend_db **db, weir_error *err)
 {
     *db = NULL;
@@ -71,8 +86,10 @@ static weir_status new_db(const weir_backend_open_args *args, weir_backend_db **
     made->host = args->host;
     made->label = args->label;
     made->read_only = args->read_only;
-    weir_status status =
-        weir__slatedb_settings_read(made, args->location, args->options, &made->settings, err);
+    weir_status status = check_process(made, err);
+    if (status == WEIR_OK)
+        status =
+            weir__slatedb_settings_read(made, args->location, args->options, &made->settings, err);
     made->settings.config.create = args->create;
     made->settings.config.read_only = args->read_only;
     if (status == WEIR_OK)
