@@ -154,6 +154,33 @@ void wait_until(bool (*condition)(void *arg), void *arg, int timeout_ms, const c
     }
 }
 
+weir_status job_count_held(weir_context *context, weir_state *state, const weir_record *record,
+                           void *arg, weir_error *err)
+{
+    job_hold *hold = arg;
+    if (record->offset == hold->offset) {
+        __atomic_store_n(&hold->held, true, __ATOMIC_RELEASE);
+        while (!__atomic_load_n(&hold->let_go, __ATOMIC_ACQUIRE))
+            weir__sleep_ms(5, NULL);
+    }
+    return job_count(context, state, record, NULL, err);
+}
+
+static bool is_held(void *arg)
+{
+    return __atomic_load_n(&((job_hold *)arg)->held, __ATOMIC_ACQUIRE);
+}
+
+void job_wait_held(job_hold *hold)
+{
+    wait_until(is_held, hold, WAIT_MS, "the callback to be held");
+}
+
+void job_let_go(job_hold *hold)
+{
+    __atomic_store_n(&hold->let_go, true, __ATOMIC_RELEASE);
+}
+
 typedef struct wait_arg {
     test_job *job;
     uint64_t records;

@@ -32,6 +32,19 @@ weir_status job_count(weir_context *context, weir_state *state, const weir_recor
 /* How job_count changes the hash. */
 int64_t job_hash(int64_t hash, int64_t value);
 
+/* For apply: job_count, but held at the record with this offset until it is let go. */
+typedef struct job_hold {
+    int64_t offset;
+    bool held;   /* atomic */
+    bool let_go; /* atomic */
+} job_hold;
+
+/* arg is a job_hold. */
+weir_status job_count_held(weir_context *context, weir_state *state, const weir_record *record,
+                           void *arg, weir_error *err);
+void job_wait_held(job_hold *hold);
+void job_let_go(job_hold *hold);
+
 /* Makes app and dataflow. NULL with *err filled. */
 weir_app *job_new(const job_config *config, weir_error *err);
 

@@ -16,6 +16,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
+#define SESSION_MS 3000 /* of job_config_init */
+
 static int setup(void **state)
 {
     *state = kafka_mock_start(1);
@@ -106,12 +110,50 @@ static void test_a_fenced_commit_starts_the_tasks_anew(void **state)
     fixture_end(f);
 }
 
+static bool was_away(void *arg)
+{
+    return weir__now_ms() - *(const int64_t *)arg > SESSION_MS / 2;
+}
+
+/* It has committed nothing yet and stands still so long that the group may go on without it, as it
+ * does here. Its values may be old by now, so it has to ask before it writes any. */
+static void test_a_worker_that_was_away_before_its_first_commit_writes_nothing(void **state)
+{
+    static job_hold hold;
+    const kafka_mock *mock = *state;
+    int64_t low;
+    int64_t high;
+    test_fixture *f = mock_fixture(mock, 1);
+    hold.offset = 50;
+    f->config.apply = job_count_held;
+    f->config.arg = &hold;
+    f->config.options.commit_interval_ms = 3600 * 1000;
+    fixture_send(f, 100);
+    log_capture_start();
+    test_job *job = job_start(&f->config);
+    job_wait_held(&hold);
+    int64_t began = weir__now_ms();
+    rd_kafka_mock_push_request_errors(mock->cluster, 8 /* OffsetCommit */, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    weir_app_stop(job->app);
+    wait_until(was_away, &began, 10000, "half the session to be over");
+    job_let_go(&hold);
+    assert_int_equal(job_join(job, NULL), WEIR_OK);
+    assert_true(log_captured("checkpoint.fenced", "nothing of it counts"));
+    log_capture_stop();
+    kafka_watermarks(f->bootstrap, f->changelog, 0, &low, &high);
+    assert_int_equal(high, 0);
+    assert_int_equal(fixture_committed(f, 1), 0); /* all records come again */
+    fixture_end(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_are_exact_over_two_runs),
         cmocka_unit_test(test_another_backend_is_refused_or_rebuilt_from_the_changelog),
         cmocka_unit_test(test_a_fenced_commit_starts_the_tasks_anew),
+        cmocka_unit_test(test_a_worker_that_was_away_before_its_first_commit_writes_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

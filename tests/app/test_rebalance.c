@@ -309,47 +309,25 @@ static void test_a_stop_at_any_moment_is_clean(void **state)
     fixture_end(f);
 }
 
-/* A callback that takes longer than anybody waits for. */
-typedef struct stuck_arg {
-    int stuck;   /* atomic */
-    int release; /* atomic */
-} stuck_arg;
-
-static weir_status stick(weir_context *context, weir_state *state, const weir_record *record,
-                         void *arg, weir_error *err)
-{
-    stuck_arg *stuck = arg;
-    if (record->offset == 5) {
-        __atomic_store_n(&stuck->stuck, 1, __ATOMIC_RELEASE);
-        while (!__atomic_load_n(&stuck->release, __ATOMIC_ACQUIRE))
-            weir__sleep_ms(5, NULL);
-    }
-    return job_count(context, state, record, NULL, err);
-}
-
-static bool is_stuck(void *arg)
-{
-    return __atomic_load_n(&((stuck_arg *)arg)->stuck, __ATOMIC_ACQUIRE) != 0;
-}
-
 static void test_a_stuck_callback_does_not_hold_the_stop_up(void **state)
 {
-    static stuck_arg stuck;
+    static job_hold stuck; /* for longer than anybody waits */
     weir_error err;
     test_fixture *f = fixture_make(state, 1);
-    f->config.apply = stick;
+    stuck.offset = 5;
+    f->config.apply = job_count_held;
     f->config.arg = &stuck;
     f->config.options.stop_timeout_ms = 500;
     fixture_send(f, 2 * FIXTURE_KEYS);
     test_job *job = job_start(&f->config);
-    wait_until(is_stuck, &stuck, 20000, "the callback to be stuck");
+    job_wait_held(&stuck);
     int64_t began = weir__now_ms();
     weir_app_stop(job->app);
     assert_int_equal(job_join(job, &err), WEIR_TIMEOUT);
     assert_non_null(strstr(err.message, "stop_timeout_ms=500"));
     assert_true(weir__now_ms() - began < 5000);
     /* The worker ends by itself once the callback lets it, and nothing is lost. */
-    __atomic_store_n(&stuck.release, 1, __ATOMIC_RELEASE);
+    job_let_go(&stuck);
     f->config.apply = NULL;
     fixture_finish(f, 2 * FIXTURE_KEYS);
 }
