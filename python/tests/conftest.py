@@ -9,10 +9,13 @@ import logging
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Callable, List, NamedTuple, Optional
 
 import pytest
+from quixstreams.models.topics import admin as topic_admin
 from quixstreams.state.base import Store
 from quixstreams.state.recovery import ChangelogProducerFactory
 from quixstreams.state.rocksdb import RocksDBOptions as QuixRocksDBOptions
@@ -208,7 +211,11 @@ def broker(tmp_path_factory):
         check=True,
         env=environment,
     )
-    yield dict(line.split("=", 1) for line in started.stdout.split())["bootstrap"]
+    with pytest.MonkeyPatch.context() as patch:
+        # Quix Streams looks once a second whether the topics that it makes are there.
+        prompt = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(0.02))
+        patch.setattr(topic_admin, "time", prompt)
+        yield dict(line.split("=", 1) for line in started.stdout.split())["bootstrap"]
     subprocess.run([script, "stop", "--dir", str(folder)], check=True, env=environment)
 
 

@@ -14,6 +14,9 @@ from weirstreams import quix
 
 # Not long ago, or the broker deletes the records as too old.
 NOW = int(time.time()) // 1000 * 1_000_000
+# Topics that were just made may not be known yet when the consumer subscribes; and the broker
+# answers nothing else to a consumer while it waits for records.
+PROMPT = {"topic.metadata.refresh.interval.ms": 200, "fetch.wait.max.ms": 20}
 KEYS = [f"key-{number}".encode() for number in range(20)]
 
 
@@ -47,8 +50,7 @@ class Job:
             auto_offset_reset="earliest",
             commit_every=50,
             loglevel=None,
-            # Topics that were just made may not be known yet when the consumer subscribes.
-            consumer_extra_config={"topic.metadata.refresh.interval.ms": 1000},
+            consumer_extra_config=PROMPT,
             **own,
             **arguments,
         )
@@ -143,6 +145,7 @@ def test_a_record_of_the_batch_that_was_not_committed_comes_again(job):
         auto_offset_reset="earliest",
         commit_every=50,
         loglevel=None,
+        consumer_extra_config=PROMPT,
     )
     frame = app.dataframe(app.topic(job.name, key_deserializer="bytes"))
 
