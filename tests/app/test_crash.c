@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "support/plugins.h"
 
 #define PARTITIONS     4
 #define DEFAULT_ROUNDS 50
@@ -35,19 +36,29 @@ typedef struct scenario {
     bool restart; /* the broker, once */
     const char *backend;
     bool changelog;
+    bool is_plugin;
     const char *more[8]; /* further pairs for the job */
 } scenario;
 
 static const scenario scenarios[] = {
-    {"rocksdb", 20, true, "rocksdb", true, {"commit_ms=50", NULL}},
-    {"rocksdb without write-ahead log", 10, false, "rocksdb", true, {"wal=off", "workers=2", NULL}},
-    {"memory", 8, false, "memory", true, {"commit_every=37", NULL}},
+    {"rocksdb", 20, true, "rocksdb", true, false, {"commit_ms=50", NULL}},
+    {"rocksdb without write-ahead log",
+     10,
+     false,
+     "rocksdb",
+     true,
+     false,
+     {"wal=off", "workers=2", NULL}},
+    {"memory", 8, false, "memory", true, false, {"commit_every=37", NULL}},
     {"rocksdb without changelog",
      12,
      true,
      "rocksdb",
      false,
+     false,
      {"changelog=off", "commit_ms=30", NULL}},
+    {"slatedb", 4, false, "slatedb", true, true, {"commit_ms=50", NULL}},
+    {"lmdb", 4, false, "lmdb", true, true, {"commit_ms=50", NULL}},
 };
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
 
@@ -204,6 +215,8 @@ static void drain_and_verify(test_fixture *fixture, const scenario *with)
 static void run_scenario(void **state, const scenario *with, int rounds)
 {
     int counts[4] = {0};
+    if (with->is_plugin && !test_plugin_is_built(with->backend))
+        return;
     test_fixture *fixture = fixture_make(state, PARTITIONS);
     fixture->config.options.state_backend = with->backend;
     int restart = with->restart && rounds > 5 ? random_below(rounds) : -1;
@@ -219,6 +232,7 @@ static void run_scenario(void **state, const scenario *with, int rounds)
            "%d with the broker restarted\n",
            with->name, fixture->sent, counts[NONE], counts[DELETE_STATE], counts[STOP_BROKER],
            counts[RESTART_BROKER]);
+    fflush(stdout); /* the soak's only sign of life, also in a file */
     fixture_end(fixture);
 }
 
@@ -255,6 +269,16 @@ static void test_state_without_changelog_survives_kills(void **state)
     run_share(state, 3);
 }
 
+static void test_state_in_slatedb_survives_kills(void **state)
+{
+    run_share(state, 4);
+}
+
+static void test_state_in_lmdb_survives_kills(void **state)
+{
+    run_share(state, 5);
+}
+
 static void test_all_of_it_until_told_to_stop(void **state)
 {
     for (size_t i = 0; !told_to_stop; i++)
@@ -282,6 +306,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_state_survives_kills_without_write_ahead_log),
         cmocka_unit_test(test_state_in_memory_survives_kills),
         cmocka_unit_test(test_state_without_changelog_survives_kills),
+        cmocka_unit_test(test_state_in_slatedb_survives_kills),
+        cmocka_unit_test(test_state_in_lmdb_survives_kills),
     };
     return cmocka_run_group_tests(tests, kafka_broker_setup, kafka_broker_teardown);
 }
