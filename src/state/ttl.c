@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/endian.h"
+#include "state/key_sort.h"
 #include "state/partition.h"
 
 #define CF_INDEX   WEIR__TTL_PREFIX "index__"
@@ -272,6 +273,11 @@ weir_status weir__ttl_batch_begin(weir_partition *partition, weir__ttl_batch *ba
     return status;
 }
 
+static weir_status no_memory(const weir_partition *partition, weir_error *err)
+{
+    return weir__partition_error(partition, WEIR_NO_MEMORY, err, "out of memory for TTL");
+}
+
 static void add(weir__ttl_batch *batch, weir_backend_op_kind kind, weir_backend_cf *cf,
                 weir_slice key, weir_slice value)
 {
@@ -279,18 +285,65 @@ static void add(weir__ttl_batch *batch, weir_backend_op_kind kind, weir_backend_
         (weir_backend_op){.kind = kind, .cf = cf, .key = key, .value = value};
 }
 
-static weir_status add_entry(weir_partition *partition, weir__ttl_batch *batch,
-                             weir_backend_op_kind kind, uint64_t expiry, weir_slice key,
-                             weir_error *err)
+struct weir__ttl_entry {
+    weir__ttl_entry *before;
+    uint32_t size;
+    bool is_delete;
+    uint8_t key[];
+};
+
+/* head ∥ rest is the key. */
+static weir_status add_entry(weir_partition *partition, weir__ttl_batch *batch, bool is_delete,
+                             weir_slice head, weir_slice rest, weir_error *err)
 {
-    uint8_t *entry = weir__arena_alloc(batch->arena, WEIR__TTL_STAMP_SIZE + key.size);
+    size_t size = head.size + rest.size;
+    weir__ttl_entry *entry = weir__arena_alloc(batch->arena, sizeof *entry + size);
     if (!entry)
-        return weir__partition_error(partition, WEIR_NO_MEMORY, err, "out of memory for TTL");
-    weir__ttl_stamp(entry, expiry);
-    if (key.size > 0)
-        memcpy(entry + WEIR__TTL_STAMP_SIZE, key.data, key.size);
-    add(batch, kind, partition->ttl.index, weir_slice_of(entry, WEIR__TTL_STAMP_SIZE + key.size),
-        weir_slice_of(NULL, 0));
+        return no_memory(partition, err);
+    entry->before = batch->entries;
+    entry->size = (uint32_t)size;
+    entry->is_delete = is_delete;
+    if (head.size > 0)
+        memcpy(entry->key, head.data, head.size);
+    if (rest.size > 0)
+        memcpy(entry->key + head.size, rest.data, rest.size);
+    batch->entries = entry;
+    batch->entry_count++;
+    return WEIR_OK;
+}
+
+static weir_status change_entry(weir_partition *partition, weir__ttl_batch *batch, bool is_delete,
+                                uint64_t expiry, weir_slice key, weir_error *err)
+{
+    uint8_t stamp[WEIR__TTL_STAMP_SIZE];
+    weir__ttl_stamp(stamp, expiry);
+    return add_entry(partition, batch, is_delete, weir_slice_of(stamp, sizeof stamp), key, err);
+}
+
+static weir_slice entry_key(const void *of)
+{
+    const weir__ttl_entry *entry = of;
+    return weir_slice_of(entry->key, entry->size);
+}
+
+/* In their order, as what stands beside each other in a batch is found beside each other. */
+static weir_status add_entries(weir_partition *partition, weir__ttl_batch *batch, weir_error *err)
+{
+    size_t count = batch->entry_count;
+    if (count == 0)
+        return WEIR_OK;
+    weir__sort_item *items = weir__arena_alloc(batch->arena, 2 * count * sizeof *items);
+    if (!items)
+        return no_memory(partition, err);
+    size_t at = count; /* so they are looked at as they lie in memory */
+    for (weir__ttl_entry *entry = batch->entries; entry; entry = entry->before)
+        items[--at].of = entry;
+    weir__key_sort(items, items + count, count, entry_key);
+    for (size_t i = 0; i < count; i++) {
+        const weir__ttl_entry *entry = items[i].of;
+        add(batch, entry->is_delete ? WEIR_OP_DELETE : WEIR_OP_PUT, partition->ttl.index,
+            entry_key(entry), weir_slice_of(NULL, 0));
+    }
     return WEIR_OK;
 }
 
@@ -305,9 +358,9 @@ weir_status weir__ttl_batch_change(weir_partition *partition, weir__ttl_batch *b
     if (stored)
         weir__ttl_split(*stored, &expiry, &value);
     if (old != WEIR__TTL_NEVER && old != expiry)
-        status = add_entry(partition, batch, WEIR_OP_DELETE, old, key, err);
+        status = change_entry(partition, batch, true, old, key, err);
     if (!status && expiry != WEIR__TTL_NEVER && old != expiry)
-        status = add_entry(partition, batch, WEIR_OP_PUT, expiry, key, err);
+        status = change_entry(partition, batch, false, expiry, key, err);
     /* An entry that stays may be one that the sweep has left to this change. */
     if (expiry < batch->earliest)
         batch->earliest = expiry;
@@ -328,9 +381,10 @@ weir_status weir__ttl_batch_update(weir_partition *partition, weir__ttl_batch *b
     return status ? status : weir__ttl_batch_change(partition, batch, key, stored, old, err);
 }
 
-void weir__ttl_batch_drop(const weir_partition *partition, weir__ttl_batch *batch, weir_slice entry)
+weir_status weir__ttl_batch_drop(weir_partition *partition, weir__ttl_batch *batch,
+                                 weir_slice entry, weir_error *err)
 {
-    add(batch, WEIR_OP_DELETE, partition->ttl.index, entry, weir_slice_of(NULL, 0));
+    return add_entry(partition, batch, true, entry, weir_slice_of(NULL, 0), err);
 }
 
 static void add_metadata(const weir_partition *partition, weir__ttl_batch *batch, const char *key,
@@ -343,6 +397,9 @@ static void add_metadata(const weir_partition *partition, weir__ttl_batch *batch
 weir_status weir__ttl_batch_end(weir_partition *partition, weir__ttl_batch *batch, weir_error *err)
 {
     const weir__ttl *ttl = &partition->ttl;
+    weir_status status = add_entries(partition, batch, err);
+    if (status)
+        return status;
     if (batch->turns_on || batch->finishes) { /* Quix Streams sets the flag at the end */
         add_metadata(partition, batch, WEIR__TTL_ENABLED, flag_bytes, sizeof flag_bytes);
         add_metadata(partition, batch, KEY_VERSION, version_bytes, sizeof version_bytes);
@@ -353,7 +410,7 @@ weir_status weir__ttl_batch_end(weir_partition *partition, weir__ttl_batch *batc
     if (batch->clock > ttl->clock) {
         uint8_t *bytes = weir__arena_alloc(batch->arena, 8);
         if (!bytes)
-            return weir__partition_error(partition, WEIR_NO_MEMORY, err, "out of memory for TTL");
+            return no_memory(partition, err);
         weir__put_be64(bytes, (uint64_t)batch->clock);
         add_metadata(partition, batch, KEY_CLOCK, bytes, 8);
     }
@@ -373,7 +430,7 @@ void weir__ttl_batch_done(weir_partition *partition, const weir__ttl_batch *batc
         ttl->is_on = true;
         ttl->is_partial = batch->becomes_partial;
         /* The record cache holds values without a stamp. */
-        if (partition->cache)
+        if (partition->cache && ttl->is_partial)
             weir__record_cache_clear(partition->cache);
         weir_log(WEIR_LOG_INFO, "ttl.on", "the first value with a TTL: %s (%s)",
                  ttl->is_partial ? "the values that are there never expire; they get their stamps "

@@ -90,10 +90,15 @@ weir_status weir__ttl_is_empty(const weir_partition *partition, bool *is_empty, 
 
 /* --- Writing --- */
 
+/* A change of the index. */
+typedef struct weir__ttl_entry weir__ttl_entry;
+
 /* A batch to a partition that is on, or that it turns on. */
 typedef struct weir__ttl_batch {
     weir_backend_op *ops; /* room for what follows; the caller adds its own too */
     size_t count;
+    weir__ttl_entry *entries; /* the last one; they join ops at the end, in the order of keys */
+    size_t entry_count;
     weir__arena *arena; /* for keys of the index; until the batch is written */
     bool turns_on;
     bool becomes_partial;
@@ -119,10 +124,10 @@ weir_status weir__ttl_batch_change(weir_partition *partition, weir__ttl_batch *b
 weir_status weir__ttl_batch_update(weir_partition *partition, weir__ttl_batch *batch,
                                    weir_slice key, uint64_t hash, const weir_slice *stored,
                                    weir_error *err);
-/* An entry of the index that belongs to no value. */
-void weir__ttl_batch_drop(const weir_partition *partition, weir__ttl_batch *batch,
-                          weir_slice entry);
-/* Adds the metadata: the last step before the batch is written. */
+/* An entry of the index that belongs to no value, and that no change of the batch is about. */
+weir_status weir__ttl_batch_drop(weir_partition *partition, weir__ttl_batch *batch,
+                                 weir_slice entry, weir_error *err);
+/* Adds the changes of the index and the metadata: the last step before the batch is written. */
 weir_status weir__ttl_batch_end(weir_partition *partition, weir__ttl_batch *batch, weir_error *err);
 /* The batch is in the database. */
 void weir__ttl_batch_done(weir_partition *partition, const weir__ttl_batch *batch);

@@ -18,7 +18,7 @@
 #include "state/txn.h"
 
 #define STEP_BYTES ((size_t)8 << 20)
-#define KEEP_BYTES ((size_t)1 << 20)
+#define KEEP_BYTES ((size_t)4 << 20)
 
 static const uint8_t done_bytes[8] = {0, 0, 0, 0, 0, 0, 0, 2};
 
@@ -138,29 +138,41 @@ static bool copy_slice(weir_txn *txn, weir_slice from, weir_slice *copy)
     return data != NULL;
 }
 
-static bool is_changed(const weir_txn *txn, weir_slice key, uint64_t hash)
+static const weir__update *find_change(const weir_txn *txn, weir_slice key)
 {
-    return weir__update_cache_find(&txn->updates, WEIR_CF_DEFAULT, key, hash) != NULL;
+    return weir__update_cache_find(&txn->updates, WEIR_CF_DEFAULT, key,
+                                   weir__record_hash(WEIR_CF_DEFAULT, key));
+}
+
+/* Whether a change sets a value that expires then. */
+static bool sets_expiry(const weir__update *change, uint64_t expiry)
+{
+    uint64_t set;
+    weir_slice value;
+    return !change->is_delete &&
+           weir__ttl_split(weir_slice_of(change->value, change->value_size), &set, &value) &&
+           set == expiry;
 }
 
 /* What becomes of an entry of the index whose time has come. */
 static weir_status plan_entry(weir_txn *txn, weir_slice entry, uint64_t *expiry, weir_error *err)
 {
     weir_slice key;
-    uint64_t hash = 0;
     uint64_t committed = WEIR__TTL_NEVER;
     bool is_there;
+    const weir__update *change = NULL;
     bool is_entry = weir__ttl_split_index(entry, expiry, &key);
     if (is_entry) {
-        hash = weir__record_hash(WEIR_CF_DEFAULT, key);
         weir_status status =
-            weir__ttl_committed(txn->partition, key, hash, &committed, &is_there, err);
+            weir__ttl_committed(txn->partition, key, weir__record_hash(WEIR_CF_DEFAULT, key),
+                                &committed, &is_there, err);
         if (status)
             return status;
+        change = find_change(txn, key);
     }
     bool is_live = is_entry && committed == *expiry;
-    if (is_live && is_changed(txn, key, hash))
-        return WEIR_OK; /* the change takes its entry along */
+    if (change && (is_live || sets_expiry(change, *expiry)))
+        return WEIR_OK; /* the change sees to its entry */
     weir__ttl_chore *chore = add_chore(txn);
     if (!chore)
         return no_memory(txn, err);
@@ -251,7 +263,7 @@ static weir_status plan_stamp(weir_txn *txn, weir_slice key, weir_slice stored, 
     *taken = 0;
     weir_status status =
         weir__ttl_read(txn->partition, key, stored, &expiry, &value, &is_stamped, err);
-    if (status || is_stamped || is_changed(txn, key, weir__record_hash(WEIR_CF_DEFAULT, key)))
+    if (status || is_stamped || find_change(txn, key))
         return status;
     *taken = key.size + WEIR__TTL_STAMP_SIZE + stored.size;
     weir__ttl_chore *chore = add_chore(txn);
@@ -382,10 +394,8 @@ static weir_status do_chore(weir_txn *txn, weir__ttl_batch *batch, const weir__t
                             weir_error *err)
 {
     weir_partition *partition = txn->partition;
-    if (chore->kind == WEIR__CHORE_DROP) {
-        weir__ttl_batch_drop(partition, batch, chore->key);
-        return WEIR_OK;
-    }
+    if (chore->kind == WEIR__CHORE_DROP)
+        return weir__ttl_batch_drop(partition, batch, chore->key, err);
     bool is_stamp = chore->kind == WEIR__CHORE_STAMP;
     batch->ops[batch->count++] = (weir_backend_op){
         .kind = is_stamp ? WEIR_OP_PUT : WEIR_OP_DELETE,

@@ -660,6 +660,8 @@ static weir_status fill_ops(weir_txn *txn, weir__ttl_batch *batch, weir_error *e
         const weir__update *update = txn->updates.updates[i];
         weir_slice key = weir_slice_of(update->key, update->key_size);
         weir_slice value;
+        if (is_stamping && partition->cache)
+            weir__update_cache_prefetch(&txn->updates, i, partition->cache);
         if (update->is_stored && !is_overlapped)
             continue;
         if (update->is_delete && has_cache(partition, update->cf)) {

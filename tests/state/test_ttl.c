@@ -670,6 +670,28 @@ static void test_a_stamped_value_in_the_middle_of_a_recovery_keeps_what_is_there
 
 /* --- Faults --- */
 
+static void test_an_entry_that_a_recovery_left_behind_and_a_change_needs_again_stays(void **state)
+{
+    harness *h = *state;
+    char later[] = "\x00\x00\x01\x8b\xcf\xe5{\x88"
+                   "2"; /* T + 5000 */
+    put_ttl(h, T, "a", "1", 1000);
+    harness_reopen(h);
+    append_marked(h, "a", later, sizeof later - 1, true);
+    harness_recover(h, WEIR_OFFSET_NONE);
+    assert_at(h, T + 4999, "a", "a=2 ");
+
+    weir_txn *txn = begin_at(h, T + 1000);
+    set(txn, "b", "1");
+    weir_txn_set_event_time(txn, T);
+    set_ttl(txn, "a", "3", 1000);
+    harness_commit(h, txn, 0);
+    put(h, T, "b", "2");
+    assert_dump(h,
+                "__ttl_system__/__ttl_migration_done__=\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\n"
+                "default/b=\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff2\n");
+}
+
 static void test_a_changelog_that_fails_leaves_values_as_they_were(void **state)
 {
     harness *h = *state;
@@ -728,6 +750,7 @@ int main(void)
         MATRIX_TEST(test_a_changelog_without_marks_is_read_as_the_configuration_says),
         MATRIX_TEST(test_a_folder_of_quix_3_25_tells_how_to_read_its_changelog),
         MATRIX_TEST(test_a_stamped_value_in_the_middle_of_a_recovery_keeps_what_is_there),
+        MATRIX_TEST(test_an_entry_that_a_recovery_left_behind_and_a_change_needs_again_stays),
         MATRIX_TEST(test_a_changelog_that_fails_leaves_values_as_they_were),
     };
     return matrix_run("ttl", tests, sizeof tests / sizeof *tests);
