@@ -375,13 +375,28 @@ static bool produce_one(const bridge *log, size_t index, produce_call *call)
     return result != NULL;
 }
 
+/* Interned: a function of Python finds the parameter of such a name without comparing text. */
+static PyObject *argument_names(void)
+{
+    static const char *const names[] = {"key", "value", "headers"};
+    PyObject *tuple = PyTuple_New(3);
+    for (Py_ssize_t i = 0; tuple && i < 3; i++) {
+        PyObject *name = PyUnicode_InternFromString(names[i]);
+        if (name)
+            PyTuple_SET_ITEM(tuple, i, name);
+        else
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
 /* Hands what the bridge holds to the producer, in one go. */
 static bool produce_all(TransactionObject *self, PyObject *processed)
 {
     const bridge *log = self->owner->bridge;
     produce_call call = {.processed = processed};
     call.produce = PyObject_GetAttrString(self->producer, "produce");
-    call.names = Py_BuildValue("(sss)", "key", "value", "headers");
+    call.names = argument_names();
     bool is_done = call.produce && call.names;
     for (size_t i = 0; is_done && i < bridge_count(log); i++)
         is_done = produce_one(log, i, &call);

@@ -301,15 +301,18 @@ static weir_status expire_known(weir_txn *txn, weir_slice prefix, weir__stamped_
     return status;
 }
 
-/* With a search, up to the oldest value that stays: so the next is due only when that is. */
+/* With a search, up to the oldest value that stays: so the next is due only when that is. Values
+ * that this transaction has changed are mostly newer, and then it ends before these. */
 static weir_status expire_search(weir_txn *txn, weir_slice prefix, weir__stamped_memo *memo,
                                  weir_error *err)
 {
     weir_iter *iter;
     weir_slice value;
     weir__stamped_at at = {0};
+    bool is_stored = memo->base.is_changed && memo->changed > memo->minimum;
+    int64_t end = is_stored ? memo->changed : INT64_MAX;
     weir_status status =
-        weir__stamped_iter_open(txn, prefix, memo, 0, INT64_MAX, false, &iter, err);
+        weir__stamped_iter_open(txn, prefix, memo, memo->oldest, end, false, &iter, err);
     if (status)
         return status;
     for (;;) {
@@ -323,7 +326,7 @@ static weir_status expire_search(weir_txn *txn, weir_slice prefix, weir__stamped
     weir_iter_close(iter);
     if (status && status != WEIR_NOT_FOUND)
         return status;
-    memo->oldest = status ? INT64_MAX : at.timestamp;
+    memo->oldest = status ? end : at.timestamp;
     memo->base.is_dirty = true;
     return WEIR_OK;
 }
