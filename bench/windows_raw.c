@@ -103,10 +103,11 @@ static void put_mark(raw_windows *self, family *cf, uint32_t key, const char *na
                      const char *value, size_t value_size)
 {
     char mark[NAME_KEY_SIZE];
-    size_t size = strlen(name);
+    size_t size = BENCH_KEY_SIZE;
     bench_key_text(key, mark);
-    memcpy(mark + BENCH_KEY_SIZE, name, size);
-    put(self, cf, mark, BENCH_KEY_SIZE + size, value, value_size);
+    for (; *name; name++)
+        mark[size++] = *name;
+    put(self, cf, mark, size, value, value_size);
 }
 
 /* ---------------------------------------------------------------------------

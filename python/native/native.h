@@ -134,22 +134,22 @@ typedef struct bridge_record {
 
 bridge *bridge_new(const char *name);
 /* Hands out the changelog; the bridge outlives it. */
-weir_changelog *bridge_changelog(bridge *bridge);
-void bridge_free(bridge *bridge);
-void bridge_clear(bridge *bridge);
-size_t bridge_count(const bridge *bridge);
-size_t bridge_bytes(const bridge *bridge);
-const bridge_record *bridge_at(const bridge *bridge, size_t index);
-const char *bridge_cf(const bridge *bridge, const bridge_record *record);
-weir_slice bridge_key(const bridge *bridge, const bridge_record *record);
-weir_slice bridge_value(const bridge *bridge, const bridge_record *record);
+weir_changelog *bridge_changelog(bridge *of);
+void bridge_free(bridge *of);
+void bridge_clear(bridge *of);
+size_t bridge_count(const bridge *of);
+size_t bridge_bytes(const bridge *of);
+const bridge_record *bridge_at(const bridge *of, size_t index);
+const char *bridge_cf(const bridge *of, const bridge_record *record);
+weir_slice bridge_key(const bridge *of, const bridge_record *record);
+weir_slice bridge_value(const bridge *of, const bridge_record *record);
 /* Adds a consumed record; its offset must be above the one before. False: no memory. */
-bool bridge_push(bridge *bridge, const weir_changelog_record *record);
+bool bridge_push(bridge *of, const weir_changelog_record *record);
 /* What a recovery is told: it reads what was pushed, from `low`, up to `high`. */
-void bridge_set_range(bridge *bridge, int64_t low, int64_t high);
+void bridge_set_range(bridge *of, int64_t low, int64_t high);
 /* While there is a source, a recovery reads that instead. Borrowed; NULL: none. */
-void bridge_set_source(bridge *bridge, weir_changelog *source);
-weir_changelog *bridge_source(const bridge *bridge);
+void bridge_set_source(bridge *of, weir_changelog *source);
+weir_changelog *bridge_source(const bridge *of);
 
 /* --- Objects --- */
 
@@ -202,7 +202,7 @@ extern unsigned long fork_count; /* how often this process is a child */
 /* Checks that the partition is open, used by no other thread, and not inherited by a fork;
  * marks it as in use. False: an exception is set. Each true is followed by guard_leave. */
 bool guard_enter(PartitionObject *partition);
-void orphans_close(PartitionObject *partition);
+void orphans_close(PartitionObject *self);
 static inline void guard_leave(PartitionObject *partition)
 {
     if (partition->orphans)
@@ -214,21 +214,20 @@ static inline void guard_leave(PartitionObject *partition)
  * has released the interpreter lock in a call of the partition: each is closed now, or when that
  * call is over. All may be NULL.
  */
-void partition_drop(PartitionObject *partition, weir_txn *txn, weir_iter *iter,
-                    weir_windows *windows);
+void partition_drop(PartitionObject *self, weir_txn *txn, weir_iter *iter, weir_windows *windows);
 
 bool partition_init_type(PyObject *module);
 /* Adds a record to what partition_apply writes, which comes when it is much. Within a guard; the
  * partition has a changelog. */
 bool partition_push_record(PartitionObject *partition, const weir_changelog_record *record);
 /* The method push_messages (messages.c). */
-PyObject *partition_push_messages(PartitionObject *partition, PyObject *args);
+PyObject *partition_push_messages(PartitionObject *self, PyObject *args);
 /* Methods that recover with a reader (reader.c). */
-PyObject *partition_recover_begin(PartitionObject *partition, PyObject *args);
-PyObject *partition_recover_step(PartitionObject *partition, PyObject *budget_ms);
-PyObject *partition_recover_end(PartitionObject *partition, PyObject *unused);
+PyObject *partition_recover_begin(PartitionObject *self, PyObject *args);
+PyObject *partition_recover_step(PartitionObject *self, PyObject *argument);
+PyObject *partition_recover_end(PartitionObject *self, PyObject *unused);
 /* Ends such a recovery, done or not. Within a guard, or when nobody else knows the partition. */
-void partition_stop_reading(PartitionObject *partition);
+void partition_stop_reading(PartitionObject *self);
 /* False, with an exception: there is none, or a reader is at it. */
 bool partition_check_changelog(const PartitionObject *partition);
 bool reader_init_type(PyObject *module);
@@ -237,9 +236,9 @@ bool partition_cf(PartitionObject *partition, PyObject *name, weir_cf *cf);
 /* Brings what was pushed into the database. Within a guard. */
 bool partition_apply(PartitionObject *partition);
 bool txn_open(PartitionObject *partition, txn_handle *handle);
-void txn_close(PartitionObject *partition, txn_handle *handle);
+void txn_close(PartitionObject *self, txn_handle *handle);
 /* The same at the end of the object that has the handle. */
-void txn_drop(PartitionObject *partition, txn_handle *handle);
+void txn_drop(PartitionObject *self, txn_handle *handle);
 
 typedef struct StateObject {
     PyObject_HEAD TransactionObject *transaction;
@@ -255,19 +254,19 @@ static inline void transaction_leave(TransactionObject *transaction)
     guard_leave(transaction->owner);
 }
 /* Marks it FAILED, whatever it is; the exception that is set stays. Returns NULL. */
-PyObject *transaction_fail(TransactionObject *transaction);
+PyObject *transaction_fail(TransactionObject *self);
 /* A prefix that is bytes. False: an exception is set. */
 bool transaction_prefix(PyObject *prefix, weir_slice *slice);
 /* One operation of a key; cf, timestamp and ttl may be NULL. prefix is borrowed. */
-PyObject *transaction_get(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+PyObject *transaction_get(TransactionObject *self, weir_slice prefix, PyObject *key,
                           PyObject *default_value, PyObject *cf, PyObject *timestamp,
                           bool as_bytes);
-PyObject *transaction_set(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+PyObject *transaction_set(TransactionObject *self, weir_slice prefix, PyObject *key,
                           PyObject *value, PyObject *cf, PyObject *timestamp, PyObject *ttl,
                           bool as_bytes);
-PyObject *transaction_delete(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+PyObject *transaction_delete(TransactionObject *self, weir_slice prefix, PyObject *key,
                              PyObject *cf);
-PyObject *transaction_exists(TransactionObject *transaction, weir_slice prefix, PyObject *key,
+PyObject *transaction_exists(TransactionObject *self, weir_slice prefix, PyObject *key,
                              PyObject *cf, PyObject *timestamp);
 
 bool state_init_type(PyObject *module);
