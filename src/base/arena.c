@@ -10,8 +10,9 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/large.h"
 
 #define ALIGNMENT          ((size_t)16)
 #define FIRST_CHUNK        ((size_t)4096)
@@ -34,7 +35,7 @@ static void free_chunks(weir__arena *arena)
     weir__arena_chunk *chunk = arena->first;
     while (chunk) {
         weir__arena_chunk *next = chunk->next;
-        free(chunk);
+        weir__large_free(chunk, sizeof(*chunk) + chunk->capacity);
         chunk = next;
     }
     *arena = (weir__arena){0};
@@ -50,7 +51,7 @@ static bool add_chunk(weir__arena *arena, size_t capacity)
 {
     if (capacity > SIZE_MAX / 2)
         return false;
-    weir__arena_chunk *chunk = malloc(sizeof(*chunk) + capacity);
+    weir__arena_chunk *chunk = weir__large_alloc(sizeof(*chunk) + capacity);
     if (!chunk)
         return false;
     chunk->next = NULL;
@@ -88,8 +89,11 @@ void *weir__arena_alloc(weir__arena *arena, size_t size)
     weir__arena_chunk *chunk = arena->current;
     if (!chunk || rounded > chunk->capacity - chunk->used) {
         size_t capacity = chunk ? chunk->capacity * 2 : FIRST_CHUNK;
-        if (capacity > LARGEST_GROWN_SIZE)
-            capacity = LARGEST_GROWN_SIZE;
+        size_t largest = arena->reserved / 4;
+        if (largest < LARGEST_GROWN_SIZE)
+            largest = LARGEST_GROWN_SIZE;
+        if (capacity > largest)
+            capacity = largest;
         if (!add_chunk(arena, capacity > rounded ? capacity : rounded))
             return NULL;
         chunk = arena->current;

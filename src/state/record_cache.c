@@ -25,6 +25,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/large.h"
+
 #define PAGE_BYTES    ((size_t)65536)
 #define UNIT          ((size_t)16) /* references count in these */
 #define UNITS_BITS    12           /* a page has 2^12 units */
@@ -33,6 +35,7 @@
 #define CLASSES       47u /* … then four for each power of two, to 65,536 */
 #define MIN_SLOTS     ((size_t)1024)
 #define NO_PAGE       UINT32_MAX
+#define BLOCK_PAGES   ((uint32_t)(WEIR__LARGE_MIN / PAGE_BYTES))
 #define ABSENT        UINT32_MAX
 #define RESERVE_MAX   ((size_t)16 << 20)
 #define SWEEP_BATCH   64u
@@ -71,9 +74,10 @@ struct weir__record_cache {
     size_t count;
     bool is_whole;
     uint8_t **memory; /* of each page; NULL: a hole */
+    uint8_t **blocks; /* memory of BLOCK_PAGES pages each, except for the first; see page_memory */
     page *pages;
     uint32_t page_end;      /* pages and holes */
-    uint32_t page_capacity; /* room in memory[] and pages[] */
+    uint32_t page_capacity; /* room in memory[] and pages[]; whole blocks */
     uint32_t page_count;
     uint32_t hand;
     uint32_t room[CLASSES];        /* heads of the lists */
@@ -175,7 +179,7 @@ static bool table_resize(weir__record_cache *cache, size_t slots)
         budget_force(cache, slots * sizeof(slot));
     else if (!budget_take(cache, slots * sizeof(slot)))
         return false;
-    slot *table = calloc(slots, sizeof *table);
+    slot *table = weir__large_alloc_zeroed(slots * sizeof *table);
     if (!table) {
         budget_give(cache, slots * sizeof(slot));
         return false;
@@ -190,7 +194,7 @@ static bool table_resize(weir__record_cache *cache, size_t slots)
                 at = (at + 1) & mask;
             table[at] = cache->slots[i];
         }
-        free(cache->slots);
+        weir__large_free(cache->slots, old * sizeof(slot));
         budget_give(cache, old * sizeof(slot));
     }
     cache->slots = table;
@@ -276,11 +280,50 @@ static void page_unassign(weir__record_cache *cache, uint32_t number)
     cache->class_pages[cache->pages[number].size_class]--;
 }
 
+/*
+ * The first pages are pieces of their own, so that a small cache takes no more than it is accounted
+ * for. The others are parts of blocks, which are large enough for huge pages.
+ */
+static uint8_t *page_memory(weir__record_cache *cache, uint32_t number)
+{
+    uint8_t **block = &cache->blocks[number / BLOCK_PAGES];
+    if (number < BLOCK_PAGES)
+        return malloc(PAGE_BYTES);
+    if (!*block)
+        *block = weir__large_alloc(BLOCK_PAGES * PAGE_BYTES);
+    return *block ? *block + number % BLOCK_PAGES * PAGE_BYTES : NULL;
+}
+
+static void page_memory_free(weir__record_cache *cache, uint32_t number)
+{
+    uint32_t begin = number - number % BLOCK_PAGES;
+    uint8_t *memory = cache->memory[number];
+    cache->memory[number] = NULL;
+    if (number < BLOCK_PAGES) {
+        free(memory);
+        return;
+    }
+    for (uint32_t i = begin; i < begin + BLOCK_PAGES && i < cache->page_end; i++) {
+        if (cache->memory[i]) {
+            weir__large_discard(memory, PAGE_BYTES);
+            return;
+        }
+    }
+    weir__large_free(cache->blocks[begin / BLOCK_PAGES], BLOCK_PAGES * PAGE_BYTES);
+    cache->blocks[begin / BLOCK_PAGES] = NULL;
+}
+
 static bool page_numbers_grow(weir__record_cache *cache)
 {
-    uint32_t capacity = cache->page_capacity ? cache->page_capacity * 2 : 16;
+    uint32_t capacity = cache->page_capacity ? cache->page_capacity * 2 : BLOCK_PAGES;
+    uint32_t block_end = cache->page_capacity / BLOCK_PAGES;
     if (capacity > UINT32_MAX >> UNITS_BITS)
         return false;
+    uint8_t **blocks = realloc(cache->blocks, capacity / BLOCK_PAGES * sizeof *blocks);
+    if (!blocks)
+        return false;
+    memset(blocks + block_end, 0, (capacity / BLOCK_PAGES - block_end) * sizeof *blocks);
+    cache->blocks = blocks;
     uint8_t **memory = realloc(cache->memory, capacity * sizeof *memory);
     if (!memory)
         return false;
@@ -304,7 +347,7 @@ static bool page_new(weir__record_cache *cache, uint32_t size_class)
         return false;
     if (!budget_take(cache, PAGE_BYTES))
         return false;
-    uint8_t *memory = malloc(PAGE_BYTES);
+    uint8_t *memory = page_memory(cache, number);
     if (!memory) {
         budget_give(cache, PAGE_BYTES);
         return false;
@@ -468,8 +511,7 @@ static void page_release(weir__record_cache *cache)
     uint32_t number = hand_page(cache);
     page_empty(cache, number);
     page_unassign(cache, number);
-    free(cache->memory[number]);
-    cache->memory[number] = NULL;
+    page_memory_free(cache, number);
     cache->page_count--;
     budget_give(cache, PAGE_BYTES);
     hand_forward(cache);
@@ -535,9 +577,11 @@ weir__record_cache *weir__record_cache_new(void)
 
 void weir__record_cache_clear(weir__record_cache *cache)
 {
-    for (uint32_t i = 0; i < cache->page_end; i++)
-        free(cache->memory[i]);
-    free(cache->slots);
+    for (uint32_t i = 0; i < cache->page_end; i++) {
+        if (cache->memory[i])
+            page_memory_free(cache, i);
+    }
+    weir__large_free(cache->slots, cache->slots ? (cache->mask + 1) * sizeof(slot) : 0);
     cache->slots = NULL;
     cache->mask = 0;
     cache->count = 0;
@@ -558,6 +602,7 @@ void weir__record_cache_free(weir__record_cache *cache)
         return;
     weir__record_cache_clear(cache);
     free(cache->memory);
+    free(cache->blocks);
     free(cache->pages);
     free(cache);
     atomic_fetch_sub(&cache_number, 1);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/large.h"
+
 #define MIN_SLOTS      ((size_t)256)
 #define KEEP_BYTES_MIN ((size_t)256 << 10)
 #define VALUE_ALIGN    ((size_t)8)
@@ -23,10 +25,15 @@ void weir__update_cache_init(weir__update_cache *cache)
     cache->random = UINT64_C(0x9E3779B97F4A7C15);
 }
 
+static void free_slots(weir__update_cache *cache)
+{
+    weir__large_free(cache->slots, cache->slot_count * sizeof *cache->slots);
+}
+
 void weir__update_cache_release(weir__update_cache *cache)
 {
     weir__arena_release(&cache->arena);
-    free(cache->slots);
+    free_slots(cache);
     free(cache->updates);
     free(cache->indexes);
     memset(cache, 0, sizeof *cache);
@@ -38,7 +45,7 @@ void weir__update_cache_reset(weir__update_cache *cache)
     weir__arena_reset(&cache->arena, keep > KEEP_BYTES_MIN ? keep : KEEP_BYTES_MIN);
     /* After a far bigger transaction the table would be cold and slow to clear. */
     if (cache->slot_count > MIN_SLOTS && cache->count < cache->slot_count / 32) {
-        free(cache->slots);
+        free_slots(cache);
         free(cache->updates);
         cache->slots = NULL;
         cache->updates = NULL;
@@ -69,12 +76,12 @@ weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf c
     return NULL;
 }
 
-static void slots_add(weir__update_slot *slots, size_t mask, weir__update *update)
+static void slots_add(weir__update_slot *slots, size_t mask, weir__update_slot added)
 {
-    size_t at = update->hash & mask;
+    size_t at = added.hash & mask;
     while (slots[at].update)
         at = (at + 1) & mask;
-    slots[at] = (weir__update_slot){.hash = update->hash, .update = update};
+    slots[at] = added;
 }
 
 /* Room for one more in the table and in the list. */
@@ -90,14 +97,14 @@ static weir_status grow(weir__update_cache *cache)
     }
     if ((cache->count + 1) * 2 > cache->slot_count) {
         size_t count = cache->slot_count ? cache->slot_count * 2 : MIN_SLOTS;
-        weir__update_slot *slots = calloc(count, sizeof *slots);
+        weir__update_slot *slots = weir__large_alloc_zeroed(count * sizeof *slots);
         if (!slots)
             return WEIR_NO_MEMORY;
         for (size_t i = 0; i < cache->slot_count; i++) {
             if (cache->slots[i].update)
-                slots_add(slots, count - 1, cache->slots[i].update);
+                slots_add(slots, count - 1, cache->slots[i]);
         }
-        free(cache->slots);
+        free_slots(cache);
         cache->slots = slots;
         cache->slot_count = count;
     }
@@ -153,7 +160,8 @@ static weir__update *add(weir__update_cache *cache, weir_cf cf, weir_slice key, 
     write_content(update->value, what);
     if (weir__update_index_add(cache, update))
         return NULL;
-    slots_add(cache->slots, cache->slot_count - 1, update);
+    slots_add(cache->slots, cache->slot_count - 1,
+              (weir__update_slot){.hash = hash, .update = update});
     cache->updates[cache->count++] = update;
     return update;
 }
