@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define ITEMS_STEP 4u
+
 void weir__memos_init(weir__memos *memos, size_t size, size_t items_at, size_t item_size)
 {
     *memos = (weir__memos){.size = size, .items_at = items_at, .item_size = item_size};
@@ -24,10 +26,13 @@ void weir__memos_reset(weir__memos *memos)
     memos->last = NULL;
 }
 
-/* Without the room for more items. */
+/* Without the room for more items, except a few: with these the record cache has a memo that grows
+ * in the same place. */
 static size_t used_size(const weir__memos *memos, const weir__memo *memo)
 {
-    return memos->items_at + memo->count * memos->item_size;
+    size_t count = (memo->count + ITEMS_STEP - 1) / ITEMS_STEP * ITEMS_STEP;
+    size_t size = memos->items_at + count * memos->item_size;
+    return size < memos->size ? size : memos->size;
 }
 
 void weir__memos_flushed(weir_partition *partition, weir__memos *memos)
@@ -72,6 +77,16 @@ static weir__update *recall(const weir_partition *partition, weir__memos *memos,
     if (memo.epoch != partition->memo_epoch)
         return NULL;
     return weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash, cached, memos->size);
+}
+
+void weir__memo_prefetch(const weir_partition *partition, const weir__memos *memos, weir_slice key)
+{
+    if (is_last(memos, key))
+        return;
+    uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
+    weir__update_cache_prefetch_slot(&memos->all, hash);
+    if (partition->cache)
+        weir__record_cache_prefetch(partition->cache, hash);
 }
 
 weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos, weir_slice key)

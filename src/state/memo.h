@@ -45,6 +45,8 @@ void weir__memos_reset(weir__memos *memos);
 /* After a flush: they are those of the committed state from now on. */
 void weir__memos_flushed(weir_partition *partition, weir__memos *memos);
 
+/* A hint that the memo of a key is going to be asked for. */
+void weir__memo_prefetch(const weir_partition *partition, const weir__memos *memos, weir_slice key);
 /* The memo of a key if it takes no read; NULL: it does, or there is no memory. Lives as long as
  * the transaction, and is to be changed in place, is_dirty included. */
 weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos, weir_slice key);

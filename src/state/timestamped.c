@@ -170,14 +170,28 @@ static weir_status secure_value(weir_txn *txn, bool has_memo, weir_slice *value,
     return WEIR_OK;
 }
 
+/* The places of the memo and of the value are on their way together. */
+static weir_status prefetch(weir_txn *txn, weir_slice prefix, int64_t timestamp, weir_error *err)
+{
+    weir_slice key;
+    weir__memo_prefetch(txn->partition, &txn->stamped->memos, prefix);
+    weir_status status = weir__stamped_key(txn, prefix, timestamp, 0, &key, err);
+    if (!status)
+        weir__update_cache_prefetch_slot(&txn->updates, weir__record_hash(WEIR_CF_DEFAULT, key));
+    return status;
+}
+
 static weir_status set(weir_txn *txn, weir_slice prefix, int64_t timestamp, weir_slice value,
                        weir_error *err)
 {
     const weir__kind_options *kind = &txn->partition->kind;
     uint64_t number = 0;
     weir_slice key;
+    weir_status status = prefetch(txn, prefix, timestamp, err);
+    if (status)
+        return status;
     weir__stamped_memo *memo = weir__stamped_memo_peek(txn, prefix);
-    weir_status status = secure_value(txn, memo != NULL, &value, err);
+    status = secure_value(txn, memo != NULL, &value, err);
     if (!status && !memo)
         status = weir__stamped_memo_get(txn, prefix, &memo, err);
     if (!status && kind->keep_duplicates)

@@ -602,6 +602,7 @@ static weir_status append_changes(weir_txn *txn, weir_error *err)
     size_t left = 0;
     weir_status status = sort_updates(txn, err);
     for (size_t i = 0; i < updates->count && !status; i++) {
+        weir__update_cache_prefetch_update(updates, i);
         const weir__partition_cf *cf = &txn->partition->cfs[updates->updates[i]->cf];
         if (strcmp(cf->name, WEIR__CF_TTL_SYSTEM) == 0)
             left++;
@@ -658,6 +659,7 @@ static weir_status fill_ops(weir_txn *txn, weir__ttl_batch *batch, weir_error *e
     weir_status status = is_stamping ? weir__txn_ttl_batch_begin(txn, batch, err) : WEIR_OK;
     for (size_t i = 0; i < txn->updates.count && !status; i++) {
         const weir__update *update = txn->updates.updates[i];
+        weir__update_cache_prefetch_update(&txn->updates, i);
         weir_slice key = weir_slice_of(update->key, update->key_size);
         weir_slice value;
         if (is_stamping && partition->cache)

@@ -109,6 +109,15 @@ weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf 
  * that come next are on their way then. */
 void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,
                                  const weir__record_cache *records);
+/* The same for who goes over all changes and leaves the record cache alone. */
+static inline void weir__update_cache_prefetch_update(const weir__update_cache *cache, size_t at)
+{
+    enum { AHEAD = 8 };
+    if (at + AHEAD < cache->count) {
+        __builtin_prefetch(cache->updates[at + AHEAD]);
+        __builtin_prefetch(cache->updates[at + AHEAD]->key + 16);
+    }
+}
 /* Memory that the changes take. */
 size_t weir__update_cache_bytes(const weir__update_cache *cache);
 

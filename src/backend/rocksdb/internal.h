@@ -55,6 +55,7 @@ struct weir_backend_db {
     rocksdb_writeoptions_t *write;
     rocksdb_writeoptions_t *write_sync;
     rocksdb_writebatch_t *batch; /* empty between writes; keeps its memory */
+    size_t largest_batch;        /* bytes of the largest that its memory was used for */
     bool has_failed;             /* to write a batch */
 
     weir_backend_cf **cfs;
