@@ -214,13 +214,8 @@ fn cause(error: &(dyn StdError + 'static)) -> Option<i32> {
     first(error, kind_of)
 }
 
-fn panicked() -> Fail {
+pub fn panicked() -> Fail {
     Fail::new(KIND_PANIC, format!("SlateDB panicked: {}", last_panic()))
-}
-
-/// A task of the runtime that came to no end.
-pub fn task_failed(_: tokio::task::JoinError) -> Fail {
-    panicked()
 }
 
 /// Runs something that may panic.

@@ -12,6 +12,7 @@ mod error;
 mod iter;
 mod local;
 mod open;
+mod queue;
 mod reader;
 mod recent;
 mod runtime;
@@ -30,7 +31,7 @@ use slatedb::{Db, DbSnapshot};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
 use reader::Reader;
-use recent::{Change, Recent};
+use recent::{Changes, Recent};
 use runtime::{block_on, enter};
 use table::Tables;
 use tokio::task::JoinHandle;
@@ -186,10 +187,7 @@ impl Handle {
     /// Waits for the batch that was handed over last.
     fn settle(&self) -> Result<(), Fail> {
         match &self.recent {
-            Some(recent) => recent
-                .finish()
-                .map(drop)
-                .inspect_err(|fail| self.fail(fail)),
+            Some(recent) => recent.finish().inspect_err(|fail| self.fail(fail)),
             None => Ok(()),
         }
     }
@@ -325,9 +323,10 @@ pub unsafe extern "C" fn weir_slate_value_release(owner: *mut Bytes) {
 }
 
 /// All bytes of a batch lie in one piece of memory that its keys and values share.
-unsafe fn changes_of(ops: &[Op]) -> Vec<Change> {
-    let size = |op: &Op| op.key.size + if op.kind == OP_PUT { op.value.size } else { 0 };
-    let mut bytes = BytesMut::with_capacity(ops.iter().map(size).sum());
+unsafe fn changes_of(ops: &[Op]) -> Changes {
+    let size_of = |op: &Op| op.key.size + if op.kind == OP_PUT { op.value.size } else { 0 };
+    let size = ops.iter().map(size_of).sum();
+    let mut bytes = BytesMut::with_capacity(size);
     for op in ops {
         bytes.extend_from_slice(op.key.bytes());
         if op.kind == OP_PUT {
@@ -340,7 +339,10 @@ unsafe fn changes_of(ops: &[Op]) -> Vec<Change> {
         let value = (op.kind == OP_PUT).then(|| bytes.split_to(op.value.size));
         (key, value)
     };
-    ops.iter().map(&mut change).collect()
+    Changes {
+        rows: ops.iter().map(&mut change).collect(),
+        bytes: size,
+    }
 }
 
 async fn flush(db: &Db, flush_type: FlushType) -> Result<(), slatedb::Error> {
@@ -361,7 +363,7 @@ pub unsafe extern "C" fn weir_slate_write(
         let changes = changes_of(std::slice::from_raw_parts(ops, count));
         let written = error::catch(|| {
             if let Some(recent) = &handle.recent {
-                recent.write(db, changes)?;
+                recent.write(changes)?;
             }
             if durable {
                 handle.settle()?;

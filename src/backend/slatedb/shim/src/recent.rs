@@ -3,8 +3,8 @@
 //! find here, in order, what these hold. Keys and values are shared with them, not copied.
 //!
 //! A batch is looked at when somebody reads, and put in order when somebody scans, so that those
-//! who never do pay nothing. As reads find it here, it is handed over to SlateDB without waiting:
-//! the next batch waits for it, and so does all that asks SlateDB for what is newest.
+//! who never do pay nothing. As reads find it here, it goes to SlateDB without waiting (`queue.rs`);
+//! all that asks SlateDB for what is newest waits for it.
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
@@ -17,14 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use slatedb::config::WriteOptions;
-use slatedb::{Db, DbStatus, WriteBatch};
+use slatedb::{Db, DbStatus};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::block::Row;
-use crate::error::{task_failed, Fail};
-use crate::runtime::{block_on, enter};
+use crate::error::Fail;
+use crate::queue::Queue;
 
 /// A key, and the number of the batch that changed it: the newest of a key comes first.
 pub type Place = (Bytes, Reverse<u64>);
@@ -32,9 +30,15 @@ pub type Place = (Bytes, Reverse<u64>);
 /// One change; without a value the key is deleted.
 pub type Change = (Bytes, Option<Bytes>);
 
+/// Those of one batch. A key that is changed several times has what stands last.
+pub struct Changes {
+    pub rows: Vec<Change>,
+    pub bytes: usize, // of keys and values
+}
+
 struct Batch {
     number: u64,
-    changes: Arc<Vec<Change>>,
+    changes: Arc<Changes>,
 }
 
 /// The newest change of a key.
@@ -56,11 +60,8 @@ struct State {
     ordered: u64, // batches up to this number are in `rows`
 }
 
-/// The batch that SlateDB may not have taken yet.
-type Handed = Option<JoinHandle<Result<(), slatedb::Error>>>;
-
 pub struct Recent {
-    handed: Mutex<Handed>, // locked before `state`, and by those alone who may wait for SlateDB
+    queue: Queue, // its lock is taken before that of `state`
     state: Mutex<State>,
     hasher: RandomState,
     status: watch::Receiver<DbStatus>,
@@ -69,24 +70,11 @@ pub struct Recent {
     unknown: u64,
 }
 
-async fn hand_over(db: Db, number: u64, changes: Arc<Vec<Change>>) -> Result<(), slatedb::Error> {
-    let mut batch = WriteBatch::new();
-    for (key, value) in changes.iter() {
-        match value {
-            Some(value) => batch.put_bytes(key.clone(), value.clone()),
-            None => batch.delete(key.clone()),
-        }
-    }
-    drop(changes);
-    let options = WriteOptions { seqnum: number };
-    db.write_with_options(batch, &options).await.map(|_| ())
-}
-
 impl Recent {
     pub fn new(db: &Db, memtable_bytes: u64) -> Result<Self, Fail> {
         let unknown = db.snapshot()?.seq();
         Ok(Recent {
-            handed: Mutex::new(None),
+            queue: Queue::new(db.clone()),
             state: Mutex::new(State {
                 last: unknown,
                 ..State::default()
@@ -108,17 +96,12 @@ impl Recent {
     }
 
     /// Waits until SlateDB has all that was written.
-    pub fn finish(&self) -> Result<MutexGuard<'_, Handed>, Fail> {
-        let mut handed = self.handed.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(task) = handed.take() {
-            block_on(task).map_err(task_failed)??;
-        }
-        Ok(handed)
+    pub fn finish(&self) -> Result<(), Fail> {
+        self.queue.finish()
     }
 
-    /// Hands a batch over to SlateDB. What becomes of it is told by `finish`, or the next batch.
-    pub fn write(&self, db: &Db, changes: Vec<Change>) -> Result<(), Fail> {
-        let mut handed = self.finish()?;
+    /// Hands a batch over to SlateDB. What becomes of it is told by `finish`, or by a later batch.
+    pub fn write(&self, changes: Changes) -> Result<(), Fail> {
         let (closed, stored) = {
             let status = self.status.borrow();
             (status.close_reason, status.current_manifest.last_l0_seq())
@@ -127,12 +110,11 @@ impl Recent {
             return Err(Fail::closed(reason));
         }
         let changes = Arc::new(changes);
-        let number = self
-            .lock()
-            .add(changes.clone(), stored, self.drop_after_bytes);
-        let _entered = enter();
-        *handed = Some(tokio::spawn(hand_over(db.clone(), number, changes)));
-        Ok(())
+        self.queue.add(|| {
+            let mut state = self.lock();
+            let number = state.add(changes.clone(), stored, self.drop_after_bytes);
+            (changes, number)
+        })
     }
 
     /// The newest change of a key, if it is here; Some(None) if it was deleted.
@@ -148,7 +130,7 @@ impl Recent {
     pub fn settle(&self) {
         let state = &mut *self.lock();
         for batch in unseen(&state.batches, state.ordered) {
-            for (key, value) in batch.changes.iter() {
+            for (key, value) in batch.changes.rows.iter() {
                 let place = (key.clone(), Reverse(batch.number));
                 state.rows.insert(place, value.clone());
             }
@@ -205,14 +187,13 @@ fn unseen(batches: &VecDeque<Batch>, seen: u64) -> impl Iterator<Item = &Batch> 
 
 fn change_at<'a>(batches: &'a VecDeque<Batch>, at: &Newest) -> &'a Change {
     let first = batches.front().map_or(0, |batch| batch.number);
-    &batches[(at.number - first) as usize].changes[at.change as usize]
+    &batches[(at.number - first) as usize].changes.rows[at.change as usize]
 }
 
 impl State {
     /// Returns the number of the new batch.
-    fn add(&mut self, changes: Arc<Vec<Change>>, stored: u64, drop_after_bytes: usize) -> u64 {
-        let size = |(key, value): &Change| key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.bytes += changes.iter().map(size).sum::<usize>();
+    fn add(&mut self, changes: Arc<Changes>, stored: u64, drop_after_bytes: usize) -> u64 {
+        self.bytes += changes.bytes;
         if self.bytes >= drop_after_bytes {
             self.bytes = 0;
             self.drop_stored(stored);
@@ -237,7 +218,7 @@ impl State {
             return;
         }
         for batch in unseen(&self.batches, self.indexed) {
-            for (i, (key, _)) in batch.changes.iter().enumerate() {
+            for (i, (key, _)) in batch.changes.rows.iter().enumerate() {
                 let newest = Newest {
                     hash: hasher.hash_one(key.as_ref()),
                     number: batch.number,
