@@ -340,6 +340,59 @@ static void test_several_keys_are_read_at_once(void **state)
     fixture_close(database);
 }
 
+/* More at a time than SlateDB takes, so that some of it waits, and waits together. */
+static void test_batches_that_wait_together_end_as_the_last_of_them_says(void **state)
+{
+    enum { BATCHES = 40 };
+    const char *folder = fixture_path(*state, "db");
+    weir__database *database = fixture_open("slatedb", folder, fast);
+    const weir_backend *backend = weir__database_backend(database);
+    weir_backend_db *db = weir__database_handle(database);
+    weir_backend_cf *cf;
+    static char value[300000];
+    memset(value, 'v', sizeof value);
+    assert_int_equal(backend->cf_open(db, "default", true, &cf, NULL), WEIR_OK);
+    for (int i = 0; i < BATCHES; i++) {
+        char key[16], before[16], number[16];
+        snprintf(key, sizeof key, "key-%d", i);
+        snprintf(before, sizeof before, "key-%d", i - 1);
+        snprintf(number, sizeof number, "%d", i);
+        const weir_backend_op ops[] = {
+            {.kind = WEIR_OP_PUT, .cf = cf, .key = weir_slice_str("last"), .value = {"x", 1}},
+            {.kind = WEIR_OP_PUT,
+             .cf = cf,
+             .key = weir_slice_str("last"),
+             .value = weir_slice_str(number)},
+            {.kind = WEIR_OP_PUT,
+             .cf = cf,
+             .key = weir_slice_str(key),
+             .value = {value, sizeof value}},
+            {.kind = WEIR_OP_DELETE, .cf = cf, .key = weir_slice_str(before)},
+        };
+        assert_int_equal(backend->write(db, ops, sizeof ops / sizeof ops[0], 0, NULL), WEIR_OK);
+        assert_string_equal(fixture_get(database, "last"), number);
+        assert_null(fixture_get(database, before));
+    }
+    fixture_close(database);
+    database = fixture_open("slatedb", folder, fast);
+    assert_string_equal(fixture_get(database, "last"), "39");
+    for (int i = 0; i < BATCHES; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "key-%d", i);
+        weir_backend_value found;
+        backend = weir__database_backend(database);
+        db = weir__database_handle(database);
+        assert_int_equal(backend->cf_open(db, "default", false, &cf, NULL), WEIR_OK);
+        weir_status status = backend->get(db, cf, NULL, weir_slice_str(key), &found, NULL);
+        assert_int_equal(status, i == BATCHES - 1 ? WEIR_OK : WEIR_NOT_FOUND);
+        if (status == WEIR_OK) {
+            assert_int_equal(found.size, sizeof value);
+            backend->value_release(db, &found);
+        }
+    }
+    fixture_close(database);
+}
+
 static void test_many_partitions_are_open_side_by_side(void **state)
 {
     weir__database *databases[16];
@@ -375,6 +428,7 @@ int main(void)
         TEST(test_a_checkpoint_outlives_its_source),
         TEST(test_figures_tell_the_size_of_what_is_stored),
         TEST(test_several_keys_are_read_at_once),
+        TEST(test_batches_that_wait_together_end_as_the_last_of_them_says),
         TEST(test_many_partitions_are_open_side_by_side),
     };
     const struct CMUnitTest absent[] = {

@@ -130,22 +130,28 @@ pub unsafe extern "C" fn weir_slate_iter_block(
     })
 }
 
+fn append(block: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    block.extend_from_slice(&(key.len() as u32).to_ne_bytes());
+    block.extend_from_slice(&(value.len() as u32).to_ne_bytes());
+    block.extend_from_slice(key);
+    block.extend_from_slice(value);
+}
+
 async fn fill(iter: &mut Iter) -> Result<(), Fail> {
+    let block = &mut iter.block;
     for _ in 0..iter.items {
-        let item = match &mut iter.inner {
-            Items::Slate(items) => items.next().await?.map(|item| (item.key, item.value)),
-            Items::Merged(scan) => scan.next().await?,
+        let is_item = match &mut iter.inner {
+            Items::Slate(items) => match items.next().await? {
+                Some(item) => {
+                    append(block, &item.key, &item.value);
+                    true
+                }
+                None => false,
+            },
+            Items::Merged(scan) => scan.next(|key, value| append(block, key, value)).await?,
         };
-        let Some((key, value)) = item else {
-            iter.ended = true;
-            break;
-        };
-        let block = &mut iter.block;
-        block.extend_from_slice(&(key.len() as u32).to_ne_bytes());
-        block.extend_from_slice(&(value.len() as u32).to_ne_bytes());
-        block.extend_from_slice(&key);
-        block.extend_from_slice(&value);
-        if block.len() >= BLOCK_BYTES {
+        iter.ended = !is_item;
+        if iter.ended || block.len() >= BLOCK_BYTES {
             break;
         }
     }

@@ -20,9 +20,13 @@ use hashbrown::HashTable;
 use slatedb::{Db, DbStatus};
 use tokio::sync::watch;
 
-use crate::block::Row;
+use crate::block::{Row, Rows};
 use crate::error::Fail;
 use crate::queue::Queue;
+
+/// Rows that are read at a time.
+const READ_ROWS: usize = 256;
+const READ_BYTES: usize = 64 * 1024;
 
 /// A key, and the number of the batch that changed it: the newest of a key comes first.
 pub type Place = (Bytes, Reverse<u64>);
@@ -138,35 +142,37 @@ impl Recent {
         state.ordered = state.last;
     }
 
-    /// The first rows between two places, in reverse the last, of batches up to number `newest`, in
-    /// order; and if there may be more of them, the place of the one looked at last. None: rows were
-    /// dropped that tables which hold all up to `stored` do not have.
+    /// The first rows between two places, in reverse the last, of batches up to number `newest`; and
+    /// if there may be more of them, the place of the one looked at last. None: rows were dropped
+    /// that tables which hold all up to `stored` do not have.
     pub fn read(
         &self,
         between: (Bound<Place>, Bound<Place>),
         reverse: bool,
         newest: u64,
         stored: u64,
-        count: usize,
-    ) -> Option<(Vec<Row>, Option<Place>)> {
+        rows: &mut Rows,
+    ) -> Option<Option<Place>> {
+        rows.clear();
         let state = self.lock();
         if state.stored > stored {
             return None;
         }
-        let mut rows = Vec::new();
         let mut last = None;
         let mut take = |(place, value): (&Place, &Option<Bytes>)| {
             if place.1 .0 <= newest {
                 rows.push(Row {
-                    key: place.0.clone(),
-                    value: value.clone(),
+                    key: &place.0,
+                    value: value.as_deref(),
                     number: place.1 .0,
                 });
             }
-            if rows.len() == count {
+            let (count, bytes) = rows.size();
+            let is_full = count == READ_ROWS || bytes >= READ_BYTES;
+            if is_full {
                 last = Some(place.clone());
             }
-            rows.len() < count
+            !is_full
         };
         let mut range = state.rows.range(between);
         if reverse {
@@ -175,7 +181,7 @@ impl Recent {
         } else {
             range.all(&mut take);
         }
-        Some((rows, last))
+        Some(last)
     }
 }
 

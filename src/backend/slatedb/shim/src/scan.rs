@@ -1,8 +1,9 @@
 //! Scans over the tables of a local database and what is in no table yet.
 //!
 //! SlateDB's own iterator passes each item through a dozen boxed futures and as many allocations.
-//! This one takes a block of a table at a time and merges what the blocks hold. It sees exactly what a snapshot sees: of each key the
-//! newest change up to the snapshot's number, which SlateDB keeps while the snapshot is open.
+//! This one takes some rows of a block at a time, into memory that it uses again, and merges them.
+//! It sees exactly what a snapshot sees: of each key the newest change up to the snapshot's number,
+//! which SlateDB keeps while the snapshot is open.
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
@@ -13,13 +14,10 @@ use std::vec;
 
 use bytes::Bytes;
 
-use crate::block::Row;
-use crate::error::Fail;
+use crate::block::{Block, Rows};
+use crate::error::{Fail, KIND_IO};
 use crate::recent::Place;
 use crate::table::{Table, Tables, Version};
-
-/// Rows that are taken out of `Recent` at a time.
-const RECENT_ROWS: usize = 256;
 
 /// Lower inclusive, upper exclusive.
 struct Range {
@@ -64,11 +62,26 @@ impl Range {
     }
 }
 
+/// The parts of a block that are still to be read.
+struct Parts {
+    block: Arc<Block>,
+    left: std::ops::Range<usize>,
+}
+
 /// The blocks of a table that are still to be read.
 struct Blocks {
     table: Arc<Table>,
-    from: usize,
-    to: usize,
+    left: std::ops::Range<usize>,
+    open: Option<Parts>,
+}
+
+/// From the one or the other end.
+fn take_next(left: &mut std::ops::Range<usize>, reverse: bool) -> Option<usize> {
+    if reverse {
+        left.next_back()
+    } else {
+        left.next()
+    }
 }
 
 impl Blocks {
@@ -78,25 +91,40 @@ impl Blocks {
             .await?;
         let index = table.index().await?;
         let to = index.partition_point(|first| range.is_before_upper(first));
-        Ok(Blocks { table, from, to })
+        Ok(Blocks {
+            table,
+            left: from..to,
+            open: None,
+        })
     }
 
-    /// The rows of the next block; None at the end.
-    async fn next(&mut self, tables: &Tables, range: &Range) -> Result<Option<Vec<Row>>, Fail> {
-        if self.from >= self.to {
-            return Ok(None);
+    /// Reads the next rows, if there are any; false at the end.
+    async fn next(
+        &mut self,
+        tables: &Tables,
+        range: &Range,
+        rows: &mut Rows,
+    ) -> Result<bool, Fail> {
+        loop {
+            if let Some(Parts { block, left }) = &mut self.open {
+                if let Some(part) = take_next(left, range.reverse) {
+                    rows.load(block, part);
+                    rows.clip(
+                        |key| range.is_before_lower(key),
+                        |key| range.is_before_upper(key),
+                    );
+                    return Ok(true);
+                }
+            }
+            let Some(wanted) = take_next(&mut self.left, range.reverse) else {
+                return Ok(false);
+            };
+            let block = tables.block(&self.table, wanted).await?;
+            let from = block.partition_point(|first| range.is_before_lower(first));
+            let to = block.partition_point(|first| range.is_before_upper(first));
+            let left = from.saturating_sub(1)..to;
+            self.open = Some(Parts { block, left });
         }
-        let wanted = if range.reverse {
-            self.to -= 1;
-            self.to
-        } else {
-            self.from += 1;
-            self.from - 1
-        };
-        let block = tables.block(&self.table, wanted).await?;
-        let start = block.partition_point(|key| range.is_before_lower(key));
-        let end = block.partition_point(|key| range.is_before_upper(key));
-        Ok(Some((start..end).map(|i| block.row(i)).collect()))
     }
 }
 
@@ -113,7 +141,7 @@ enum Feed {
 
 struct Source {
     feed: Feed,
-    rows: vec::IntoIter<Row>, // by key; in reverse they are taken from the end
+    rows: Rows,
     ended: bool,
 }
 
@@ -121,7 +149,7 @@ impl Source {
     fn new(feed: Feed) -> Self {
         Source {
             feed,
-            rows: Vec::new().into_iter(),
+            rows: Rows::default(),
             ended: false,
         }
     }
@@ -135,15 +163,15 @@ impl Source {
             open: None,
         })
     }
+}
 
-    fn head(&self, reverse: bool) -> Option<&Row> {
-        let rows = self.rows.as_slice();
-        if reverse {
-            rows.last()
-        } else {
-            rows.first()
-        }
-    }
+/// The newest change so far of a key that may have more of them.
+#[derive(Default)]
+struct Current {
+    key: Vec<u8>, // empty: there is none
+    value: Vec<u8>,
+    number: u64,
+    is_deleted: bool,
 }
 
 /// What a scan needs next.
@@ -159,7 +187,7 @@ pub struct Scan {
     newest: u64, // the number of the snapshot
     version: Arc<Version>,
     sources: Vec<Source>,
-    current: Option<Row>, // the newest change of a key that may have more of them
+    current: Current,
 }
 
 impl Scan {
@@ -189,7 +217,7 @@ impl Scan {
             newest,
             version,
             sources: Vec::new(),
-            current: None,
+            current: Current::default(),
         };
         scan.begin();
         Ok(Some(scan))
@@ -219,14 +247,13 @@ impl Scan {
             Some(version) if !Arc::ptr_eq(&version, &self.version) => self.version = version,
             _ => return Ok(false),
         }
-        if let Some(row) = self.current.take() {
+        let mut key = std::mem::take(&mut self.current.key);
+        if !key.is_empty() {
             if self.range.reverse {
-                let mut upper = Vec::with_capacity(row.key.len() + 1);
-                upper.extend_from_slice(&row.key);
-                upper.push(0);
-                self.range.upper = Some(upper.into());
+                key.push(0);
+                self.range.upper = Some(key.into());
             } else {
-                self.range.lower = Some(row.key);
+                self.range.lower = Some(key.into());
             }
         }
         self.begin();
@@ -235,22 +262,22 @@ impl Scan {
 
     fn lead(&self) -> Lead {
         let reverse = self.range.reverse;
-        let mut lead: Option<(usize, &Row)> = None;
+        let mut lead: Option<(usize, &[u8])> = None;
         for (i, source) in self.sources.iter().enumerate() {
-            match (source.head(reverse), lead) {
+            match (source.rows.head(reverse), lead) {
                 (None, _) if source.ended => {}
                 (None, _) => return Lead::Fill(i),
-                (Some(row), Some((_, first))) if (row.key < first.key) == reverse => {}
-                (Some(row), _) => lead = Some((i, row)),
+                (Some(row), Some((_, first))) if (row.key < first) == reverse => {}
+                (Some(row), _) => lead = Some((i, row.key)),
             }
         }
         lead.map_or(Lead::End, |(i, _)| Lead::Row(i))
     }
 
-    /// The next item.
-    pub async fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Fail> {
+    /// Calls `take` for the next item, if there is one.
+    pub async fn next(&mut self, mut take: impl FnMut(&[u8], &[u8])) -> Result<bool, Fail> {
         loop {
-            let done = match self.lead() {
+            let is_done = match self.lead() {
                 Lead::Fill(i) => {
                     if let Err(fail) = self.fill(i).await {
                         // Tables that were merged into others are removed some time later.
@@ -260,82 +287,81 @@ impl Scan {
                     }
                     continue;
                 }
-                Lead::Row(i) => {
-                    let rows = &mut self.sources[i].rows;
-                    let row = if self.range.reverse {
-                        rows.next_back()
-                    } else {
-                        rows.next()
-                    };
-                    self.newer(row)
-                }
-                Lead::End => match self.current.take() {
-                    None => return Ok(None),
-                    row => row,
-                },
+                Lead::Row(i) => self.take_row(i, &mut take),
+                Lead::End if self.current.key.is_empty() => return Ok(false),
+                Lead::End => self.finish(&mut take),
             };
-            if let Some(Row {
-                key,
-                value: Some(value),
-                ..
-            }) = done
-            {
-                return Ok(Some((key, value)));
+            if is_done {
+                return Ok(true);
             }
         }
     }
 
-    /// Takes a change over; returns that of the key before, which is done with.
-    fn newer(&mut self, row: Option<Row>) -> Option<Row> {
-        let row = row.filter(|row| row.number <= self.newest)?;
-        match &mut self.current {
-            Some(current) if current.key == row.key => {
-                if row.number > current.number {
-                    *current = row;
-                }
-                None
-            }
-            current => current.replace(row),
+    /// Hands out the key that is done with, unless it is deleted.
+    fn finish(&mut self, take: &mut impl FnMut(&[u8], &[u8])) -> bool {
+        let current = &mut self.current;
+        let is_item = !current.key.is_empty() && !current.is_deleted;
+        if is_item {
+            take(&current.key, &current.value);
         }
+        current.key.clear();
+        is_item
     }
 
+    /// Takes the next row of a source over; true if the key before was handed out.
+    fn take_row(&mut self, i: usize, take: &mut impl FnMut(&[u8], &[u8])) -> bool {
+        let reverse = self.range.reverse;
+        let mut rows = std::mem::take(&mut self.sources[i].rows);
+        let mut is_item = false;
+        if let Some(row) = rows.head(reverse).filter(|row| row.number <= self.newest) {
+            let is_other = self.current.key != row.key;
+            if is_other {
+                is_item = self.finish(take);
+                self.current.key.extend_from_slice(row.key);
+            }
+            let current = &mut self.current;
+            if is_other || row.number > current.number {
+                current.value.clear();
+                current
+                    .value
+                    .extend_from_slice(row.value.unwrap_or_default());
+                current.number = row.number;
+                current.is_deleted = row.value.is_none();
+            }
+        }
+        rows.advance(reverse);
+        self.sources[i].rows = rows;
+        is_item
+    }
+
+    /// Reads the next rows of a source.
     async fn fill(&mut self, i: usize) -> Result<(), Fail> {
-        let source = &mut self.sources[i];
-        let (open, waiting) = match &mut source.feed {
+        let Source { feed, rows, ended } = &mut self.sources[i];
+        let (waiting, open) = match feed {
+            Feed::Tables { waiting, open } => (waiting, open),
             Feed::Recent(last) => {
                 let between = self.range.places(last.take());
+                let (newest, stored) = (self.newest, self.version.stored);
                 let recent = &self.tables.recent;
-                let reverse = self.range.reverse;
-                match recent.read(
-                    between,
-                    reverse,
-                    self.newest,
-                    self.version.stored,
-                    RECENT_ROWS,
-                ) {
-                    None => {
-                        self.begin_anew()?;
+                match recent.read(between, self.range.reverse, newest, stored, rows) {
+                    Some(behind) => {
+                        *ended = behind.is_none();
+                        *last = behind;
                     }
-                    Some((rows, last)) => {
-                        source.ended = last.is_none();
-                        source.rows = rows.into_iter();
-                        source.feed = Feed::Recent(last);
-                    }
+                    None if self.begin_anew()? => {}
+                    None => return Err(Fail::new(KIND_IO, "SlateDB tells of no new tables")),
                 }
                 return Ok(());
             }
-            Feed::Tables { waiting, open } => (open, waiting),
         };
-        if open.is_none() {
-            match waiting.next() {
-                None => source.ended = true,
-                Some(table) => *open = Some(Blocks::open(table, &self.range).await?),
+        if let Some(blocks) = open {
+            if !blocks.next(&self.tables, &self.range, rows).await? {
+                *open = None;
             }
-        } else if let Some(blocks) = open {
-            match blocks.next(&self.tables, &self.range).await? {
-                None => *open = None,
-                Some(rows) => source.rows = rows.into_iter(),
-            }
+        } else if let Some(table) = waiting.next() {
+            *open = Some(Blocks::open(table, &self.range).await?);
+        } else {
+            *ended = true;
         }
         Ok(())
     }

@@ -159,9 +159,30 @@ impl Tables {
         if let Some(block) = self.blocks.get(&id) {
             return Ok(block);
         }
-        let block = Arc::new(Block::new(table.file.read_block(number).await?)?);
+        let block = match self.read_block(table, number).await? {
+            Some(block) => block,
+            None => Block::new(table.file.read_block(number).await?)?,
+        };
+        let block = Arc::new(block);
         self.blocks.put(id, block.clone());
         Ok(block)
+    }
+
+    /// None: SlateDB's reader is to read it, or to tell why it can't be read.
+    async fn read_block(&self, table: &Table, number: usize) -> Result<Option<Block>, Fail> {
+        let index = table.index().await?;
+        let info = &table.handle.info;
+        let behind = match index.get(number + 1) {
+            Some((next, _)) => next,
+            None if info.filter_len > 0 => info.filter_offset,
+            None => info.index_offset,
+        };
+        let (None, Some((start, _))) = (info.compression_codec, index.get(number)) else {
+            return Ok(None);
+        };
+        let path = self.paths.sst_path(&table.handle.id);
+        let read = self.store.get_range(&path, start..behind).await;
+        Ok(read.ok().and_then(Block::decode))
     }
 
     async fn read_filter(&self, table: &Table) -> Result<Option<Arc<dyn Filter>>, Fail> {
