@@ -119,7 +119,7 @@ weir_status weir__slatedb_snapshot_open(weir_backend_db *db, weir_backend_snapsh
     weir__slate_error error;
     weir__slate_snapshot *made = NULL;
     *snapshot = NULL;
-    int kind = weir_slate_snapshot_open(db->slate, &made, &error);
+    int kind = weir_slate_snapshot_open(db->slate, false, &made, &error);
     if (kind != WEIR__SLATE_OK)
         return weir__slatedb_fail(db, kind, &error, "take a snapshot", err);
     *snapshot = (weir_backend_snapshot *)(void *)made;

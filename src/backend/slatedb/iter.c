@@ -78,7 +78,7 @@ weir_status weir__slatedb_iter_open(weir_backend_db *db, weir_backend_cf *cf,
     made->snapshot = weir__slatedb_snapshot_of(args->snapshot);
     /* A seek scans anew, and must find the state as of now. A reader's does not change. */
     if (made->snapshot == NULL && !db->read_only) {
-        int kind = weir_slate_snapshot_open(db->slate, &made->snapshot, &error);
+        int kind = weir_slate_snapshot_open(db->slate, true, &made->snapshot, &error);
         if (kind != WEIR__SLATE_OK)
             status = weir__slatedb_fail(db, kind, &error, "open an iterator", err);
         made->owns_snapshot = kind == WEIR__SLATE_OK;

@@ -119,7 +119,8 @@ int weir_slate_write(weir__slate_db *db, const weir_backend_op *ops, size_t coun
 /* Stores the log; memtable: stores tables, so that the next open has no log to read. */
 int weir_slate_flush(weir__slate_db *db, bool memtable, weir__slate_error *error);
 
-int weir_slate_snapshot_open(weir__slate_db *db, weir__slate_snapshot **snapshot,
+/* for_scans: for iterators alone; then it need not wait for what SlateDB has not taken yet. */
+int weir_slate_snapshot_open(weir__slate_db *db, bool for_scans, weir__slate_snapshot **snapshot,
                              weir__slate_error *error);
 /* NULL is allowed. */
 void weir_slate_snapshot_close(weir__slate_snapshot *snapshot);

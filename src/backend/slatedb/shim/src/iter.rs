@@ -10,7 +10,7 @@ use std::ops::Bound;
 use slatedb::config::ScanOptions;
 use slatedb::{DbIterator, IterationOrder};
 
-use crate::error::{guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use crate::error::{guard_read, Fail, ShimError, KIND_IO, KIND_NOT_FOUND, KIND_OK};
 use crate::runtime::{block_on, enter};
 use crate::scan::Scan;
 use crate::{Engine, Handle, Slice, Snapshot};
@@ -58,7 +58,11 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
     );
     let engine = db.engine()?;
     if let (Some(snapshot), Some(tables)) = (snapshot, &db.tables) {
-        if let Some(scan) = Scan::open(tables, snapshot.seq(), bounds, range.reverse)? {
+        let number = match snapshot {
+            Snapshot::Whole(snapshot) => snapshot.seq(),
+            Snapshot::View(view) => view.number,
+        };
+        if let Some(scan) = Scan::open(tables, number, bounds, range.reverse)? {
             return Ok(Items::Merged(Box::new(scan)));
         }
     }
@@ -74,7 +78,11 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         ..ScanOptions::default()
     };
     Ok(Items::Slate(match (snapshot, engine) {
-        (Some(snapshot), _) => snapshot.scan_with_options(bounds, &options).await?,
+        (Some(Snapshot::Whole(snapshot)), _) => {
+            snapshot.scan_with_options(bounds, &options).await?
+        }
+        // Tables that scans could read are not lost to them.
+        (Some(Snapshot::View(_)), _) => return Err(Fail::new(KIND_IO, "the tables of a view")),
         (None, Engine::Writer(db)) => db.scan_with_options(bounds, &options).await?,
         (None, Engine::Reader(reader)) => reader.db.scan_with_options(bounds, &options).await?,
     }))

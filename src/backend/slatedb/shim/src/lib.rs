@@ -30,6 +30,7 @@ use slatedb::config::{FlushOptions, FlushType};
 use slatedb::{Db, DbSnapshot};
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
+use queue::View;
 use reader::Reader;
 use recent::{Changes, Recent};
 use runtime::{block_on, enter};
@@ -192,6 +193,19 @@ impl Handle {
         }
     }
 
+    /// What scans of a local database see now. None: SlateDB alone knows all that is there.
+    fn view(&self) -> Result<Option<View>, Fail> {
+        self.writer()?;
+        let (Some(recent), Some(tables)) = (&self.recent, &self.tables) else {
+            return Ok(None);
+        };
+        if tables.version()?.is_none() {
+            return Ok(None);
+        }
+        let view = recent.view().inspect_err(|fail| self.fail(fail))?;
+        Ok(Some(view))
+    }
+
     /// The database when it holds all that was written.
     fn settled(&self) -> Result<&Db, Fail> {
         self.writer()?;
@@ -200,7 +214,12 @@ impl Handle {
     }
 }
 
-pub type Snapshot = Arc<DbSnapshot>;
+/// The state at one moment.
+pub enum Snapshot {
+    Whole(Arc<DbSnapshot>),
+    /// For scans of a local database alone.
+    View(View),
+}
 
 unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fail> {
     CStr::from_ptr(text)
@@ -211,7 +230,8 @@ unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fail> {
 /// What SlateDB says.
 async fn read(db: &Handle, snapshot: Option<&Snapshot>, key: &[u8]) -> Result<Option<Bytes>, Fail> {
     let found = match (snapshot, &db.engine) {
-        (Some(snapshot), _) => snapshot.get(key).await,
+        (Some(Snapshot::Whole(snapshot)), _) => snapshot.get(key).await,
+        (Some(Snapshot::View(_)), _) => return Err(Fail::invalid("a view is for scans")),
         (None, Engine::Writer(db)) => db.get(key).await,
         (None, Engine::Reader(reader)) => reader.db.get(key).await,
     };
@@ -394,14 +414,21 @@ pub unsafe extern "C" fn weir_slate_flush(
     })
 }
 
+/// for_scans: nobody reads keys of it.
 #[no_mangle]
 pub unsafe extern "C" fn weir_slate_snapshot_open(
     db: *const Handle,
+    for_scans: bool,
     snapshot: *mut *mut Snapshot,
     error: *mut ShimError,
 ) -> i32 {
     guard(error, || {
-        let taken = (*db).settled()?.snapshot()?;
+        let db = &*db;
+        let view = if for_scans { db.view()? } else { None };
+        let taken = match view {
+            Some(view) => Snapshot::View(view),
+            None => Snapshot::Whole(db.settled()?.snapshot()?),
+        };
         *snapshot = Box::into_raw(Box::new(taken));
         Ok(KIND_OK)
     })

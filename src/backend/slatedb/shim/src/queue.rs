@@ -1,30 +1,32 @@
 //! Batches on their way to SlateDB, whose one writer needs longer for a batch than those who make it.
 //! What comes while it is busy waits here, and goes to it as one batch in which of each key the
-//! newest change alone is left. So what is stored is always all up to some batch.
+//! newest change alone is left. So what is stored is always all up to some batch, and what is seen
+//! by somebody who still reads is not replaced by what came later.
 //!
 //! SPDX-License-Identifier: Apache-2.0
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use futures::FutureExt;
 use slatedb::config::WriteOptions;
-use slatedb::{Db, WriteBatch};
+use slatedb::{Db, DbSnapshot, WriteBatch};
 
 use crate::error::{panicked, Fail};
-use crate::runtime::enter;
-
 use crate::recent::{Change, Changes};
+use crate::runtime::enter;
 
 /// Keys and values that wait before writes do.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<Arc<Changes>>, // the oldest first
+    waiting: VecDeque<Arc<Changes>>, // the oldest first; their numbers follow each other
     bytes: usize,
-    number: u64,   // of the newest of them
-    is_busy: bool, // a task hands over what is here
+    number: u64,     // of the newest batch
+    views: Vec<u64>, // the numbers up to which somebody sees all
+    is_busy: bool,   // a task hands over what is here
     failed: Option<Fail>,
 }
 
@@ -32,6 +34,23 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar, // batches were taken, or the task has ended
+}
+
+/// The state at one moment, for scans: all batches up to a number, of which SlateDB may not have the
+/// last. What is newer than its snapshot it keeps, too.
+pub struct View {
+    pub number: u64,
+    _slate: Arc<DbSnapshot>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let views = &mut self.shared.lock().views;
+        if let Some(at) = views.iter().position(|number| *number == self.number) {
+            views.swap_remove(at);
+        }
+    }
 }
 
 pub struct Queue {
@@ -67,14 +86,21 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(|e| e.into_inner())
     }
 
-    /// All that waits, and the number of the newest. None: nothing does, and the task ends.
+    /// What waits, up to a number that somebody sees, and the number of its newest batch. None:
+    /// nothing does, and the task ends.
     fn take(&self) -> Option<(Vec<Arc<Changes>>, u64)> {
-        let mut state = self.lock();
-        let batches = std::mem::take(&mut state.waiting);
-        state.bytes = 0;
+        let state = &mut *self.lock();
+        let before = state.number - state.waiting.len() as u64;
+        let views = state.views.iter().copied();
+        let number = views
+            .filter(|number| *number > before)
+            .fold(state.number, u64::min);
+        let count = (number - before) as usize;
+        let batches: Vec<_> = state.waiting.drain(..count).collect();
+        state.bytes -= batches.iter().map(|batch| batch.bytes).sum::<usize>();
         state.is_busy = !batches.is_empty();
         self.changed.notify_all();
-        state.is_busy.then_some((batches, state.number))
+        state.is_busy.then_some((batches, number))
     }
 
     async fn hand_over(&self, db: Db) -> Result<(), Fail> {
@@ -90,6 +116,7 @@ impl Shared {
     fn fail(&self, fail: Fail) {
         let mut state = self.lock();
         state.waiting.clear();
+        state.bytes = 0;
         state.is_busy = false;
         state.failed = Some(fail);
         self.changed.notify_all();
@@ -97,11 +124,14 @@ impl Shared {
 }
 
 impl Queue {
-    pub fn new(db: Db) -> Self {
-        Queue {
+    /// number: of the newest batch that the database has.
+    pub fn new(db: Db, number: u64) -> Self {
+        let queue = Queue {
             db,
             shared: Arc::default(),
-        }
+        };
+        queue.shared.lock().number = number;
+        queue
     }
 
     /// Adds the batch that `make` returns with its number, which is asked for one at a time, in the
@@ -117,7 +147,7 @@ impl Queue {
         let (changes, number) = make();
         state.bytes += changes.bytes;
         state.number = number;
-        state.waiting.push(changes);
+        state.waiting.push_back(changes);
         if !state.is_busy {
             state.is_busy = true;
             let (shared, db) = (self.shared.clone(), self.db.clone());
@@ -130,6 +160,21 @@ impl Queue {
             });
         }
         Ok(())
+    }
+
+    /// What there is now, without waiting for SlateDB.
+    pub fn view(&self) -> Result<View, Fail> {
+        let mut state = self.shared.lock();
+        if let Some(fail) = &state.failed {
+            return Err(fail.clone());
+        }
+        let view = View {
+            number: state.number,
+            _slate: self.db.snapshot()?,
+            shared: self.shared.clone(),
+        };
+        state.views.push(view.number);
+        Ok(view)
     }
 
     /// Waits until SlateDB has all that was added.

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::block::{Row, Rows};
 use crate::error::Fail;
-use crate::queue::Queue;
+use crate::queue::{Queue, View};
 
 /// Rows that are read at a time.
 const READ_ROWS: usize = 256;
@@ -78,7 +78,7 @@ impl Recent {
     pub fn new(db: &Db, memtable_bytes: u64) -> Result<Self, Fail> {
         let unknown = db.snapshot()?.seq();
         Ok(Recent {
-            queue: Queue::new(db.clone()),
+            queue: Queue::new(db.clone(), unknown),
             state: Mutex::new(State {
                 last: unknown,
                 ..State::default()
@@ -102,6 +102,11 @@ impl Recent {
     /// Waits until SlateDB has all that was written.
     pub fn finish(&self) -> Result<(), Fail> {
         self.queue.finish()
+    }
+
+    /// What there is now, for scans.
+    pub fn view(&self) -> Result<View, Fail> {
+        self.queue.view()
     }
 
     /// Hands a batch over to SlateDB. What becomes of it is told by `finish`, or by a later batch.
