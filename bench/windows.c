@@ -101,6 +101,16 @@ typedef struct running {
     double sum;
 } running;
 
+/* As the application does with the records that it has fetched. */
+static void expect(weir_txn *txn, const windows_work *work, size_t number)
+{
+    char prefix[BENCH_KEY_SIZE];
+    if (number >= work->count)
+        return;
+    bench_key_text(work->records[number].key, prefix);
+    weir_txn_expect(txn, weir_slice_of(prefix, sizeof(prefix)));
+}
+
 static weir_status do_record(weir_txn *txn, size_t number, void *arg, weir_error *err)
 {
     running *self = arg;
@@ -109,6 +119,7 @@ static weir_status do_record(weir_txn *txn, size_t number, void *arg, weir_error
     char prefix[BENCH_KEY_SIZE];
     if (work->kind == WINDOWS_TTL)
         return set_expiring(txn, record, number, work->keys, &self->sum, err);
+    expect(txn, work, number + WEIR_EXPECT_AHEAD);
     bench_key_text(record->key, prefix);
     weir_state *state = weir_txn_state(txn, weir_slice_of(prefix, sizeof(prefix)));
     return work->kind == WINDOWS_TUMBLING ? count_window(state, record, &self->sum, err)

@@ -477,6 +477,15 @@ WEIR_API void weir_iter_close(weir_iter *iter);
 /* The view of a prefix (the record's key). One for each transaction: valid until the
  * next call of weir_txn_state. prefix is copied. NULL: no memory. */
 WEIR_API weir_state *weir_txn_state(weir_txn *txn, weir_slice prefix);
+/*
+ * A hint: a record of this prefix comes about WEIR_EXPECT_AHEAD records later. For whoever has
+ * the next records at hand, as an application has: called once for each of them, in their order,
+ * it has what the transaction knows about a key in the processor's caches when its record is
+ * there. Changes nothing, and reads nothing from the backend. Windowed and timestamped stores;
+ * for a plain one it does nothing. prefix is borrowed for the call.
+ */
+#define WEIR_EXPECT_AHEAD 16
+WEIR_API void weir_txn_expect(weir_txn *txn, weir_slice prefix);
 /* The transaction that a view is of. */
 WEIR_API weir_txn *weir_state_txn(const weir_state *state);
 

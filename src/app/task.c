@@ -199,6 +199,14 @@ static weir_status handle_failure(weir__task *task, const weir_record *record, w
     return weir_error_set(err, status, "%s", full.message);
 }
 
+void weir__task_expect(const weir__task *task, weir_slice key)
+{
+    for (size_t i = 0; i < task->store_count; i++) {
+        if (task->stores[i].txn)
+            weir_txn_expect(task->stores[i].txn, key);
+    }
+}
+
 weir_status weir__task_process(weir__task *task, const weir_record *record, weir_error *err)
 {
     weir_error inner;

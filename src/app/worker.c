@@ -230,6 +230,13 @@ static bool checkpoint_is_due(weir__worker *worker, weir__task *task)
     return due;
 }
 
+static void expect(weir__worker *worker, const weir_record *record)
+{
+    const weir__task *task = task_of(worker, record);
+    if (task)
+        weir__task_expect(task, record->key);
+}
+
 static weir_status process_batch(weir__worker *worker, weir__message *messages, size_t count,
                                  weir_error *err)
 {
@@ -239,6 +246,8 @@ static weir_status process_batch(weir__worker *worker, weir__message *messages, 
         weir__message *message = &messages[i];
         if (weir__app_stopping(worker->app))
             break; /* not processed, so not committed: they come again */
+        if (i + WEIR_EXPECT_AHEAD < count)
+            expect(worker, &messages[i + WEIR_EXPECT_AHEAD].record);
         weir__task *task = task_of(worker, &message->record);
         if (!task || task->state != WEIR__TASK_RUNNING || task->rewound)
             continue;

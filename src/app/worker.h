@@ -145,6 +145,8 @@ void weir__task_drop(weir__task *task);
  * it is what came before the record.
  */
 weir_status weir__task_process(weir__task *task, const weir_record *record, weir_error *err);
+/* A hint: a record with this key comes WEIR_EXPECT_AHEAD records later. */
+void weir__task_expect(const weir__task *task, weir_slice key);
 /* Change bytes of its transactions. */
 size_t weir__task_change_bytes(const weir__task *task);
 /* "topic=… partition=…" into text, for messages. */

@@ -24,6 +24,7 @@ void weir__memos_reset(weir__memos *memos)
 {
     weir__update_cache_reset(&memos->all);
     memos->last = NULL;
+    memos->expected_count = 0;
 }
 
 /* Without the room for more items, except a few: with these the record cache has a memo that grows
@@ -46,6 +47,8 @@ void weir__memos_flushed(weir_partition *partition, weir__memos *memos)
             continue;
         memo->is_dirty = memo->is_set = memo->is_changed = false;
         memo->mark = NULL;
+        if (memos->settle)
+            memos->settle(memo);
         weir_slice value = weir_slice_of(memo, used_size(memos, memo));
         weir__record_cache_put(cache, WEIR__CF_MEMO, weir_slice_of(update->key, update->key_size),
                                update->hash, &value);
@@ -68,6 +71,7 @@ static bool is_last(const weir__memos *memos, weir_slice key)
 static weir__update *recall(const weir_partition *partition, weir__memos *memos, weir_slice key,
                             uint64_t hash)
 {
+    const weir_slice nothing = {0};
     weir_slice cached;
     weir__memo memo;
     if (!partition->cache || weir__record_cache_get(partition->cache, WEIR__CF_MEMO, key, hash,
@@ -76,7 +80,8 @@ static weir__update *recall(const weir_partition *partition, weir__memos *memos,
     memcpy(&memo, cached.data, sizeof memo);
     if (memo.epoch != partition->memo_epoch)
         return NULL;
-    return weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash, cached, memos->size);
+    return weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash, nothing, &cached,
+                                  memos->size);
 }
 
 void weir__memo_prefetch(const weir_partition *partition, const weir__memos *memos, weir_slice key)
@@ -104,6 +109,41 @@ weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos,
     return weir__memo_of(memos->last);
 }
 
+/* --- Hints --- */
+
+#define STEP       4u /* hints from one step of a key to the next */
+#define CACHE_LINE 64u
+
+static uint64_t expected_at(const weir__memos *memos, size_t before)
+{
+    return memos->expected[(memos->expected_count - before) % WEIR__EXPECTED];
+}
+
+void weir__memos_expect(const weir_partition *partition, weir__memos *memos, weir_slice key)
+{
+    uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
+    memos->expected[memos->expected_count++ % WEIR__EXPECTED] = hash;
+    weir__update_cache_prefetch_slot(&memos->all, hash);
+    if (partition->cache)
+        weir__record_cache_prefetch(partition->cache, hash);
+    if (memos->expected_count <= 2 * STEP)
+        return;
+    hash = expected_at(memos, 1 + STEP);
+    const weir__update *update = weir__update_cache_guess(&memos->all, hash);
+    if (update)
+        for (size_t at = 0; at < sizeof *update + memos->size; at += CACHE_LINE)
+            __builtin_prefetch((const char *)update + at);
+    else if (partition->cache)
+        weir__record_cache_prefetch_record(partition->cache, hash);
+    update = weir__update_cache_guess(&memos->all, expected_at(memos, 1 + 2 * STEP));
+    if (!update)
+        return;
+    const weir__memo *memo = weir__memo_of(update);
+    __builtin_prefetch(memo->mark);
+    if (memos->expect)
+        memos->expect(memo);
+}
+
 bool weir__memo_is_new(const weir_partition *partition, const weir__memos *memos, weir_slice key)
 {
     weir_slice cached;
@@ -119,8 +159,9 @@ static weir__memo *replace(weir__memos *memos, weir_slice key, weir__memo *memo,
     const weir__update *old = weir__update_cache_find(&memos->all, WEIR_CF_DEFAULT, key, hash);
     memo->is_set = old && weir__memo_of(old)->is_set;
     memo->is_changed |= old && weir__memo_of(old)->is_changed;
+    weir_slice value = weir_slice_of(memo, size);
     memos->last = weir__update_cache_put(&memos->all, WEIR_CF_DEFAULT, key, hash,
-                                         weir_slice_of(memo, size), memos->size);
+                                         weir_slice_of(NULL, 0), &value, memos->size);
     return memos->last ? weir__memo_of(memos->last) : NULL;
 }
 

@@ -24,6 +24,8 @@ typedef struct weir__memo {
     bool is_changed; /* so were, or may have been, other rows */
 } weir__memo;
 
+#define WEIR__EXPECTED 16u /* a power of two */
+
 /* Those of a transaction. */
 typedef struct weir__memos {
     weir__update_cache all;
@@ -31,6 +33,11 @@ typedef struct weir__memos {
     size_t size;        /* of a memo with all the items that it has room for */
     size_t items_at;    /* where they begin in it */
     size_t item_size;
+    void (*settle)(weir__memo *memo); /* forgets changes of the transaction; NULL: it has none */
+    /* Hints for what will be changed with a memo; NULL: none but the mark. */
+    void (*expect)(const weir__memo *memo);
+    uint64_t expected[WEIR__EXPECTED]; /* hashes of keys, the last ones */
+    size_t expected_count;
 } weir__memos;
 
 static inline weir__memo *weir__memo_of(const weir__update *update)
@@ -50,6 +57,11 @@ void weir__memo_prefetch(const weir_partition *partition, const weir__memos *mem
 /* The memo of a key if it takes no read; NULL: it does, or there is no memory. Lives as long as
  * the transaction, and is to be changed in place, is_dirty included. */
 weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos, weir_slice key);
+/*
+ * A hint that a record of the key will come after some others. With each hint the memory of the
+ * keys before moves a step closer: the place in the table, a memo, what is changed with it.
+ */
+void weir__memos_expect(const weir_partition *partition, weir__memos *memos, weir_slice key);
 /* Whether it is certain that nothing was ever written for a key that peek has no memo of. */
 bool weir__memo_is_new(const weir_partition *partition, const weir__memos *memos, weir_slice key);
 /* Copies one that was made; is_set and is_changed stay what they were. NULL: no memory. */

@@ -135,7 +135,7 @@ static weir_status set_minimum(weir_txn *txn, weir_slice prefix, weir__stamped_m
     bool is_stored = minimum == memo->minimum && minimum > 0;
     weir_status status;
     if (memo->base.mark) {
-        status = weir__txn_put_again(txn, memo->base.mark, value, err);
+        status = weir__txn_put_again(txn, memo->base.mark, &value, err);
     } else {
         size_t count = txn->updates.count;
         weir__buffer_clear(key);

@@ -14,6 +14,7 @@ void weir__stamped_txn_free(weir__stamped_txn *stamped);
 /* Forgets what the transaction had, and keeps the memory. */
 void weir__stamped_txn_reset(weir__stamped_txn *stamped);
 size_t weir__stamped_txn_bytes(const weir__stamped_txn *stamped);
+void weir__stamped_txn_expect(weir_txn *txn, weir_slice prefix);
 /* The last changes of a transaction: deletes what is older than the retention of its keys. */
 weir_status weir__stamped_txn_expire(weir_txn *txn, weir_error *err);
 /* After the batch of a flush was written. */

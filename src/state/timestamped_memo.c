@@ -195,6 +195,11 @@ size_t weir__stamped_txn_bytes(const weir__stamped_txn *stamped)
     return weir__update_cache_bytes(&stamped->memos.all);
 }
 
+void weir__stamped_txn_expect(weir_txn *txn, weir_slice prefix)
+{
+    weir__memos_expect(txn->partition, &txn->stamped->memos, prefix);
+}
+
 void weir__stamped_txn_flushed(weir_txn *txn)
 {
     weir__memos_flushed(txn->partition, &txn->stamped->memos);

@@ -334,6 +334,15 @@ weir_status weir__txn_get(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice 
     return get_from_backend(txn, cf, key, hash, value, err);
 }
 
+weir_status weir__txn_get_change(weir_txn *txn, const weir__update *update, weir_slice *value)
+{
+    release_held(txn);
+    txn->partition->stats.gets++;
+    txn->partition->stats.update_hits++;
+    *value = weir_slice_of(update->value, update->is_delete ? 0 : update->value_size);
+    return update->is_delete ? WEIR_NOT_FOUND : WEIR_OK;
+}
+
 /* *state_key [out]: borrowed until the next call on the transaction. */
 static weir_status compose(weir_txn *txn, weir_slice prefix, weir_slice key, weir_slice *state_key,
                            weir_error *err)
@@ -373,6 +382,14 @@ weir_status weir_txn_exists(weir_txn *txn, weir_cf cf, weir_slice prefix, weir_s
     return status == WEIR_NOT_FOUND ? WEIR_OK : status;
 }
 
+void weir_txn_expect(weir_txn *txn, weir_slice prefix)
+{
+    if (txn->window)
+        weir__window_txn_expect(txn, prefix);
+    else if (txn->stamped)
+        weir__stamped_txn_expect(txn, prefix);
+}
+
 /* --- Changes --- */
 
 /* The value that was handed out goes only now: the new one may be the same. */
@@ -386,39 +403,52 @@ static weir_status end_change(weir_txn *txn, weir_status status)
     return status;
 }
 
-/* As weir__txn_put, for a value that expires. In "default" of a plain store a value has its stamp
- * before it. */
-static weir_status change(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
-                          uint64_t expiry, weir_error *err)
+static weir_status check_value(const weir_txn *txn, const weir_slice *value, weir_error *err)
 {
+    if (!value || value->size <= VALUE_MAX)
+        return WEIR_OK;
+    return weir__partition_error(txn->partition, WEIR_TOO_LARGE, err,
+                                 "a value of %zu bytes is over the limit of %zu bytes", value->size,
+                                 VALUE_MAX);
+}
+
+/* As weir__txn_put_at, for a value that expires. In "default" of a plain store a value has its
+ * stamp before it. */
+static weir_status change(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                          uint64_t expiry, weir__update **update, weir_error *err)
+{
+    *update = NULL;
     if (txn->status != WEIR_TXN_STARTED)
         return refuse(txn, err);
     weir_status status = check_key(txn, cf, key, err);
-    if (!status && value && value->size > VALUE_MAX)
-        status = weir__partition_error(txn->partition, WEIR_TOO_LARGE, err,
-                                       "a value of %zu bytes is over the limit of %zu bytes",
-                                       value->size, VALUE_MAX);
+    if (!status)
+        status = check_value(txn, value, err);
     if (!status) {
         uint64_t hash = weir__record_hash(cf, key);
         uint8_t stamp[WEIR__TTL_STAMP_SIZE];
-        weir_status set;
+        weir_slice head = weir_slice_of(NULL, 0);
         if (value && weir__ttl_applies(&txn->partition->ttl, cf)) {
             weir__ttl_stamp(stamp, expiry);
-            set = weir__update_cache_set_with_head(&txn->updates, cf, key, hash,
-                                                   weir_slice_of(stamp, sizeof stamp), *value);
-        } else {
-            set = weir__update_cache_set(&txn->updates, cf, key, hash, value);
+            head = weir_slice_of(stamp, sizeof stamp);
         }
-        if (set)
+        *update = weir__update_cache_put(&txn->updates, cf, key, hash, head, value, 0);
+        if (!*update)
             status = no_memory(txn, err);
     }
     return end_change(txn, status);
 }
 
+weir_status weir__txn_put_at(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                             weir__update **update, weir_error *err)
+{
+    return change(txn, cf, key, value, WEIR__TTL_NEVER, update, err);
+}
+
 weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err)
 {
-    return change(txn, cf, key, value, WEIR__TTL_NEVER, err);
+    weir__update *update;
+    return change(txn, cf, key, value, WEIR__TTL_NEVER, &update, err);
 }
 
 weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
@@ -432,11 +462,11 @@ weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, cons
     return status;
 }
 
-weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, weir_slice value,
+weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, const weir_slice *value,
                                 weir_error *err)
 {
-    weir_status status = WEIR_OK;
-    if (weir__update_cache_change(&txn->updates, update, value))
+    weir_status status = check_value(txn, value, err);
+    if (!status && weir__update_cache_change(&txn->updates, update, value))
         status = no_memory(txn, err);
     return end_change(txn, status);
 }
@@ -459,7 +489,8 @@ weir_status weir__txn_set_expiring(weir_txn *txn, weir_cf cf, weir_slice key, we
 {
     if (expiry == WEIR__TTL_NEVER)
         return weir__txn_set(txn, cf, key, &value, err);
-    weir_status status = change(txn, cf, key, &value, expiry, err);
+    weir__update *update;
+    weir_status status = change(txn, cf, key, &value, expiry, &update, err);
     txn->ttl.is_wanted |= !status;
     return status;
 }

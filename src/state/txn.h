@@ -98,9 +98,15 @@ weir_status weir__txn_set(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
 /* As weir__txn_set, without its look at what the kind of store makes of the change. */
 weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
                           weir_error *err);
-/* Sets once more what weir__txn_put has set in this transaction, which is STARTED. */
-weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, weir_slice value,
+/* As weir__txn_put. *change [out]: the change, which lives as long as the transaction. */
+weir_status weir__txn_put_at(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
+                             weir__update **change, weir_error *err);
+/* Sets or deletes once more what was changed in this transaction, which is STARTED. */
+weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, const weir_slice *value,
                                 weir_error *err);
+/* As weir__txn_get of what was changed in this transaction, which is STARTED. The store is none
+ * with TTL. */
+weir_status weir__txn_get_change(weir_txn *txn, const weir__update *update, weir_slice *value);
 /* The change that the put before this has made anew, when there were `count` changes; NULL: it
  * has changed one of them. */
 static inline weir__update *weir__txn_added(const weir_txn *txn, size_t count)

@@ -221,33 +221,41 @@ static weir__update *set(weir__update_cache *cache, weir_cf cf, weir_slice key, 
     return update ? change(cache, update, what) : add(cache, cf, key, hash, what);
 }
 
-weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
-                                   uint64_t hash, const weir_slice *value)
+static content content_of(weir_slice head, const weir_slice *value)
 {
-    content what = {.is_delete = !value};
+    content what = {.head = head, .is_delete = !value};
     if (value)
         what.body = *value;
-    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
+    return what;
 }
 
 weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir_slice key,
-                                     uint64_t hash, weir_slice value, size_t room)
+                                     uint64_t hash, weir_slice head, const weir_slice *value,
+                                     size_t room)
 {
-    content what = {.body = value, .room = room};
+    content what = content_of(head, value);
+    what.room = room;
     return set(cache, cf, key, hash, &what);
 }
 
-weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
-                                      weir_slice value)
+weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
+                                   uint64_t hash, const weir_slice *value)
 {
-    content what = {.body = value};
+    content what = content_of(weir_slice_of(NULL, 0), value);
+    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
+}
+
+weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
+                                      const weir_slice *value)
+{
+    content what = content_of(weir_slice_of(NULL, 0), value);
     return change(cache, update, &what) ? WEIR_OK : WEIR_NO_MEMORY;
 }
 
 weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                              uint64_t hash, weir_slice head, weir_slice value)
 {
-    content what = {.head = head, .body = value};
+    content what = content_of(head, &value);
     return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
 }
 

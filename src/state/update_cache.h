@@ -88,19 +88,33 @@ static inline void weir__update_cache_prefetch_slot(const weir__update_cache *ca
     if (cache->count > 0)
         __builtin_prefetch(&cache->slots[hash & (cache->slot_count - 1)]);
 }
+/* What find may give for a key with this hash, without a look at it; NULL: not known. */
+static inline const weir__update *weir__update_cache_guess(const weir__update_cache *cache,
+                                                           uint64_t hash)
+{
+    if (cache->count == 0)
+        return NULL;
+    const size_t mask = cache->slot_count - 1;
+    for (size_t at = hash & mask; cache->slots[at].update; at = (at + 1) & mask) {
+        if (cache->slots[at].hash == hash)
+            return cache->slots[at].update;
+    }
+    return NULL;
+}
 /* The change of a key, a delete included, or NULL. */
 weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf cf, weir_slice key,
                                       uint64_t hash);
 /* Sets (value NULL: deletes). Copies key and value. WEIR_NO_MEMORY leaves all as it was. */
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value);
-/* As set; returns the change, whose value has room for `room` bytes if it is a new one. NULL:
- * no memory. */
+/* As set, with the value head ∥ value; returns the change, whose value has room for `room` bytes
+ * if it is a new one. NULL: no memory. */
 weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir_slice key,
-                                     uint64_t hash, weir_slice value, size_t room);
-/* The same for a change that is there. */
+                                     uint64_t hash, weir_slice head, const weir_slice *value,
+                                     size_t room);
+/* As set, for a change that is there. */
 weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
-                                      weir_slice value);
+                                      const weir_slice *value);
 /* As set with the value head ∥ value, without anybody having to join them first. value may be
  * what the key holds now. */
 weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,

@@ -120,23 +120,40 @@ weir_status weir__window_mark_get(weir_txn *txn, weir_cf cf, weir_slice prefix, 
                                  "the stored %s is not a time: %s", mark_names[cf], inner.message);
 }
 
+/* *change: how the transaction has changed the mark; NULL: to be found. [out] */
 static weir_status mark_put(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
-                            bool is_stored, weir_error *err)
+                            bool is_stored, weir__update **change, weir_error *err)
 {
     weir_slice key;
     char text[WEIR__NUMBER_SIZE];
     weir_slice value = weir_slice_of(text, weir__number_write_i64(text, mark));
+    if (*change)
+        return weir__txn_put_again(txn, *change, &value, err);
     weir_status status = mark_key(txn, cf, prefix, &key, err);
     if (status)
         return status;
-    return is_stored ? weir__txn_put_stored(txn, cf, key, &value, err)
-                     : weir__txn_put(txn, cf, key, &value, err);
+    size_t count = txn->updates.count;
+    status = weir__txn_put_at(txn, cf, key, &value, change, err);
+    if (!status && is_stored && weir__txn_added(txn, count))
+        (*change)->is_stored = true;
+    return status;
 }
 
 weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
                                   weir_error *err)
 {
-    return mark_put(txn, cf, prefix, mark, false, err);
+    weir__update *change = NULL;
+    return mark_put(txn, cf, prefix, mark, false, &change, err);
+}
+
+weir_status weir__window_expired_set(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                     int64_t mark, weir_error *err)
+{
+    weir_status status =
+        mark_put(txn, WEIR__CF_EXPIRATION_INDEX, prefix, mark, false, &memo->expired_mark, err);
+    if (!status)
+        weir__window_memo_expire(memo, mark);
+    return status;
 }
 
 static weir_status hand_out(int64_t mark, int64_t *value)
@@ -175,11 +192,9 @@ weir_status weir_window_set_expired_until(weir_state *state, int64_t mark_ms, we
         return status;
     status = weir__window_memo_get(txn, prefix, &memo, err);
     if (!status)
-        status = weir__window_mark_set(txn, WEIR__CF_EXPIRATION_INDEX, prefix, mark_ms, err);
+        status = weir__window_expired_set(txn, prefix, memo, mark_ms, err);
     if (status)
         weir_txn_fail(txn);
-    else
-        weir__window_memo_expire(memo, mark_ms);
     return status;
 }
 
@@ -192,16 +207,8 @@ static weir_status raise_latest(weir_txn *txn, weir_slice prefix, weir__window_m
         return WEIR_OK;
     if (is_stored)
         timestamp = memo->latest;
-    weir_status status;
-    if (memo->base.mark) {
-        char text[WEIR__NUMBER_SIZE];
-        weir_slice value = weir_slice_of(text, weir__number_write_i64(text, timestamp));
-        status = weir__txn_put_again(txn, memo->base.mark, value, err);
-    } else {
-        size_t count = txn->updates.count;
-        status = mark_put(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, timestamp, is_stored, err);
-        memo->base.mark = weir__txn_added(txn, count);
-    }
+    weir_status status = mark_put(txn, WEIR__CF_LATEST_TIMESTAMPS, prefix, timestamp, is_stored,
+                                  &memo->base.mark, err);
     if (status)
         return status;
     memo->base.is_dirty |= !is_stored;
@@ -266,36 +273,63 @@ weir_status weir_window_get(weir_state *state, int64_t start_ms, int64_t end_ms,
     if (status)
         return status;
     weir_slice prefix = weir__window_prefix(state);
+    const weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
+    const weir__window_span *span = memo ? weir__window_memo_find(memo, start_ms, end_ms) : NULL;
+    if (memo)
+        __builtin_prefetch(memo->base.mark); /* an update will follow */
+    if (span && span->change)
+        return weir__txn_get_change(txn, span->change, value);
     status = weir__window_pair_key(txn, prefix, start_ms, (uint64_t)end_ms, &key, err);
     if (status)
         return status;
-    weir__txn_prefetch(txn, WEIR_CF_DEFAULT, key);
     /* A window that is new needs no search in the database. */
-    const weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
-    if (memo)
-        __builtin_prefetch(memo->base.mark); /* an update will follow */
-    if (memo && weir__window_memo_lacks(memo, start_ms, end_ms))
+    if (memo && !span && weir__window_memo_knows(memo, start_ms)) {
+        weir__txn_prefetch(txn, WEIR_CF_DEFAULT, key);
         return WEIR_NOT_FOUND;
+    }
     return weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
+}
+
+/* Sets a window (value NULL: deletes it). *change: how the transaction has changed it; NULL: to
+ * be found. [out] */
+static weir_status put_window(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
+                              const weir_slice *value, weir__update **change, weir_error *err)
+{
+    weir_slice key;
+    bool is_new = !*change || (*change)->is_delete;
+    weir_status status = WEIR_OK;
+    if (*change) {
+        status = weir__txn_put_again(txn, *change, value, err);
+    } else {
+        status = weir__window_pair_key(txn, prefix, start, (uint64_t)end, &key, err);
+        if (!status && value)
+            is_new = txn->window->has_ends && weir__window_ends_lack(txn, key);
+        if (!status)
+            status = weir__txn_put_at(txn, WEIR_CF_DEFAULT, key, value, change, err);
+    }
+    if (!status && txn->window->has_ends && (!value || is_new))
+        status = weir__window_ends_change(txn, prefix, start, end, !value, err);
+    return status;
+}
+
+static weir__update *known_change(const weir__window_memo *memo, int64_t start, int64_t end)
+{
+    const weir__window_span *span = memo ? weir__window_memo_find(memo, start, end) : NULL;
+    return span ? span->change : NULL;
 }
 
 static weir_status update(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
                           weir_slice value, int64_t timestamp, weir_error *err)
 {
-    weir_slice key;
-    weir__window_memo *memo;
-    weir_status status = weir__window_pair_key(txn, prefix, start, (uint64_t)end, &key, err);
-    bool is_new = !status && txn->window->has_ends && weir__window_ends_lack(txn, key);
-    /* Before all else: the value may be one that was handed out. */
-    if (!status)
-        status = weir__txn_put(txn, WEIR_CF_DEFAULT, key, &value, err);
-    if (!status && is_new)
-        status = weir__window_ends_change(txn, prefix, start, end, false, err);
-    if (!status)
+    weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
+    weir__update *change = known_change(memo, start, end);
+    /* Before anything is read: the value may be one that was handed out. */
+    weir_status status = put_window(txn, prefix, start, end, &value, &change, err);
+    if (!status && !memo)
         status = weir__window_memo_get(txn, prefix, &memo, err);
     if (status)
         return status;
-    weir__window_memo_add(memo, start, end);
+    weir__window_memo_add(memo, start, end, change);
     return raise_latest(txn, prefix, memo, timestamp, err);
 }
 
@@ -322,18 +356,12 @@ weir_status weir_window_update(weir_state *state, int64_t start_ms, int64_t end_
 weir_status weir__window_remove(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
                                 weir_error *err)
 {
-    weir_slice key;
-    weir_status status = weir__window_pair_key(txn, prefix, start, (uint64_t)end, &key, err);
-    if (!status)
-        status = weir__txn_put(txn, WEIR_CF_DEFAULT, key, NULL, err);
-    if (!status && txn->window->has_ends)
-        status = weir__window_ends_change(txn, prefix, start, end, true, err);
-    if (status)
-        return status;
     weir__window_memo *memo = weir__window_memo_peek(txn, prefix);
-    if (memo)
+    weir__update *change = known_change(memo, start, end);
+    weir_status status = put_window(txn, prefix, start, end, NULL, &change, err);
+    if (!status && memo)
         weir__window_memo_remove(memo, start, end);
-    return WEIR_OK;
+    return status;
 }
 
 weir_status weir__window_delete_range(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t from,
@@ -394,6 +422,8 @@ weir__window_txn *weir__window_txn_new(void)
         return NULL;
     weir__memos_init(&window->memos, sizeof(weir__window_memo), offsetof(weir__window_memo, spans),
                      sizeof(weir__window_span));
+    window->memos.settle = weir__window_memo_settle;
+    window->memos.expect = weir__window_memo_expect;
     weir__arena_init(&window->collected);
     return window;
 }
@@ -427,6 +457,11 @@ void weir__window_txn_reset(weir__window_txn *window)
 size_t weir__window_txn_bytes(const weir__window_txn *window)
 {
     return weir__update_cache_bytes(&window->memos.all);
+}
+
+void weir__window_txn_expect(weir_txn *txn, weir_slice prefix)
+{
+    weir__memos_expect(txn->partition, &txn->window->memos, prefix);
 }
 
 void weir__window_txn_before_flush(weir_txn *txn)

@@ -37,12 +37,14 @@
 typedef struct weir__window_span {
     int64_t start;
     int64_t end;
+    weir__update *change; /* how this transaction has changed it; NULL: to be found */
 } weir__window_span;
 
 typedef struct weir__window_memo {
-    weir__memo base; /* is_set: the latest timestamp was */
-    int64_t latest;  /* the latest timestamp */
-    int64_t expired; /* the mark of expiry */
+    weir__memo base;            /* is_set: the latest timestamp was */
+    int64_t latest;             /* the latest timestamp */
+    int64_t expired;            /* the mark of expiry */
+    weir__update *expired_mark; /* as base.mark */
     /* All windows with expired < start < bound are in spans, by start and end. INT64_MAX:
      * there are no others. */
     int64_t bound;
@@ -58,13 +60,24 @@ weir_status weir__window_memo_get(weir_txn *txn, weir_slice prefix, weir__window
                                   weir_error *err);
 /* The same if it takes no read; NULL: it does, or there is no memory. */
 weir__window_memo *weir__window_memo_peek(weir_txn *txn, weir_slice prefix);
-/* Whether it is certain that the key has no such window. */
-bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end);
-/* A window has been added or removed. */
-void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end);
+/* What it has of a window; NULL: nothing. */
+const weir__window_span *weir__window_memo_find(const weir__window_memo *memo, int64_t start,
+                                                int64_t end);
+/* Whether it is certain that the key has no window with this start that find does not find. */
+static inline bool weir__window_memo_knows(const weir__window_memo *memo, int64_t start)
+{
+    return memo->latest != WEIR__MARK_NONE && start > memo->expired && start < memo->bound;
+}
+/* A window has been added, or changed (change NULL: in another transaction), or removed. */
+void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end,
+                           weir__update *change);
 void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t end);
 /* Sets the mark of expiry. */
 void weir__window_memo_expire(weir__window_memo *memo, int64_t mark);
+/* The transaction was flushed: what it has changed is no longer to be found in it. */
+void weir__window_memo_settle(weir__memo *memo);
+/* A hint that it will be used. */
+void weir__window_memo_expect(const weir__memo *memo);
 /* Something about the key was changed around the memo. */
 weir_status weir__window_memo_forget(weir_txn *txn, weir_slice prefix, weir_error *err);
 /*
@@ -126,6 +139,9 @@ weir_status weir__window_mark_get(weir_txn *txn, weir_cf cf, weir_slice prefix, 
                                   weir_error *err);
 weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,
                                   weir_error *err);
+/* Sets the mark of expiry, in the memo too. */
+weir_status weir__window_expired_set(weir_txn *txn, weir_slice prefix, weir__window_memo *memo,
+                                     int64_t mark, weir_error *err);
 /* Deletes a window, memo and index included. */
 weir_status weir__window_remove(weir_txn *txn, weir_slice prefix, int64_t start, int64_t end,
                                 weir_error *err);

@@ -8,6 +8,17 @@
  */
 #include "state/window.h"
 
+static weir_status read_window(weir_txn *txn, weir_slice prefix, const weir__window_span *span,
+                               weir_slice *value, weir_error *err)
+{
+    weir_slice key;
+    if (span->change)
+        return weir__txn_get_change(txn, span->change, value);
+    weir_status status =
+        weir__window_pair_key(txn, prefix, span->start, (uint64_t)span->end, &key, err);
+    return status ? status : weir__txn_get(txn, WEIR_CF_DEFAULT, key, value, err);
+}
+
 /* The windows that start up to max_start, from the memo as far as it knows them. *after
  * [out]: the memo as it will be. */
 static weir_status find_expired(weir_txn *txn, weir_slice prefix, const weir__window_memo *memo,
@@ -16,13 +27,9 @@ static weir_status find_expired(weir_txn *txn, weir_slice prefix, const weir__wi
 {
     *after = *memo;
     for (uint32_t i = 0; i < memo->base.count && memo->spans[i].start <= max_start; i++) {
-        weir_slice key;
-        weir_window window = {
-            .key = prefix, .start_ms = memo->spans[i].start, .end_ms = memo->spans[i].end};
-        weir_status status =
-            weir__window_pair_key(txn, prefix, window.start_ms, (uint64_t)window.end_ms, &key, err);
-        if (!status)
-            status = weir__txn_get(txn, WEIR_CF_DEFAULT, key, &window.value, err);
+        const weir__window_span *span = &memo->spans[i];
+        weir_window window = {.key = prefix, .start_ms = span->start, .end_ms = span->end};
+        weir_status status = read_window(txn, prefix, span, &window.value, err);
         if (status == WEIR_NOT_FOUND)
             continue;
         if (status)
@@ -66,8 +73,7 @@ static weir_status apply(weir_txn *txn, weir_slice prefix, weir__window_memo *me
 {
     size_t count = weir__window_list_count(list);
     const weir_window *last = weir__window_list_at(list, count - 1);
-    weir_status status =
-        weir__window_mark_set(txn, WEIR__CF_EXPIRATION_INDEX, prefix, last->start_ms, err);
+    weir_status status = WEIR_OK;
     for (size_t i = 0; i < count && !status && !(flags & WEIR_EXPIRE_KEEP); i++) {
         const weir_window *window = weir__window_list_at(list, i);
         status = weir__window_remove(txn, prefix, window->start_ms, window->end_ms, err);
@@ -75,7 +81,9 @@ static weir_status apply(weir_txn *txn, weir_slice prefix, weir__window_memo *me
     if (status)
         return status;
     *memo = *after;
-    weir__window_memo_expire(memo, last->start_ms);
+    status = weir__window_expired_set(txn, prefix, memo, last->start_ms, err);
+    if (status)
+        return status;
     if ((flags & WEIR_EXPIRE_COLLECT) && !(flags & WEIR_EXPIRE_KEEP))
         status = delete_old_values(txn, prefix, memo, last, flags, err);
     return status;

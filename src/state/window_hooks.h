@@ -16,6 +16,7 @@ void weir__window_txn_begin(const weir_partition *partition, weir__window_txn *w
 /* Forgets what the transaction had, and keeps the memory. */
 void weir__window_txn_reset(weir__window_txn *window);
 size_t weir__window_txn_bytes(const weir__window_txn *window);
+void weir__window_txn_expect(weir_txn *txn, weir_slice prefix);
 /* Before the batch of a flush is written, and after it was. */
 void weir__window_txn_before_flush(weir_txn *txn);
 void weir__window_txn_flushed(weir_txn *txn);

@@ -77,21 +77,20 @@ static void limit(weir__window_memo *memo, int64_t bound)
     memo->base.is_dirty = true;
 }
 
-bool weir__window_memo_lacks(const weir__window_memo *memo, int64_t start, int64_t end)
+const weir__window_span *weir__window_memo_find(const weir__window_memo *memo, int64_t start,
+                                                int64_t end)
 {
-    weir__window_span asked = {.start = start, .end = end};
-    if (memo->latest == WEIR__MARK_NONE || start <= memo->expired || start >= memo->bound)
-        return false;
     for (uint32_t i = 0; i < memo->base.count; i++) {
-        if (compare(&memo->spans[i], &asked) == 0)
-            return false;
+        if (memo->spans[i].start == start && memo->spans[i].end == end)
+            return &memo->spans[i];
     }
-    return true;
+    return NULL;
 }
 
-void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end)
+void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end,
+                           weir__update *change)
 {
-    weir__window_span added = {.start = start, .end = end};
+    weir__window_span added = {.start = start, .end = end, .change = change};
     if (start < memo->undeleted) {
         memo->undeleted = start;
         memo->base.is_dirty = true;
@@ -101,8 +100,10 @@ void weir__window_memo_add(weir__window_memo *memo, int64_t start, int64_t end)
     uint32_t at = memo->base.count;
     while (at > 0 && compare(&memo->spans[at - 1], &added) > 0)
         at--;
-    if (at > 0 && compare(&memo->spans[at - 1], &added) == 0)
+    if (at > 0 && compare(&memo->spans[at - 1], &added) == 0) {
+        memo->spans[at - 1].change = change;
         return;
+    }
     if (memo->base.count == WEIR__MEMO_SPANS) {
         /* The last one has to go, and with it all that start with it. */
         limit(memo, at == memo->base.count ? start : memo->spans[memo->base.count - 1].start);
@@ -126,6 +127,28 @@ void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t en
         memo->base.is_dirty = true;
         return;
     }
+}
+
+/* A value follows the key of its change closely. */
+void weir__window_memo_expect(const weir__memo *base)
+{
+    const weir__window_memo *memo = (const weir__window_memo *)(const void *)base;
+    if (base->mark)
+        __builtin_prefetch((const char *)base->mark + 64);
+    for (uint32_t i = 0; i < base->count; i++) {
+        if (!memo->spans[i].change)
+            continue;
+        __builtin_prefetch(memo->spans[i].change);
+        __builtin_prefetch((const char *)memo->spans[i].change + 64);
+    }
+}
+
+void weir__window_memo_settle(weir__memo *base)
+{
+    weir__window_memo *memo = (weir__window_memo *)(void *)base;
+    memo->expired_mark = NULL;
+    for (uint32_t i = 0; i < base->count; i++)
+        memo->spans[i].change = NULL;
 }
 
 void weir__window_memo_expire(weir__window_memo *memo, int64_t mark)
@@ -163,7 +186,7 @@ static weir_status take(weir__window_memo *memo, weir_slice prefix, int64_t unti
     if (until < 0 || first > (uint64_t)until) {
         /* Whoever it belongs to: the prefix's windows that start before it have been seen. */
         if (is_own)
-            weir__window_memo_add(memo, (int64_t)start, (int64_t)end);
+            weir__window_memo_add(memo, (int64_t)start, (int64_t)end, NULL);
         else
             limit(memo, first < INT64_MAX ? (int64_t)first : INT64_MAX);
         *is_done = !is_own || memo->bound < INT64_MAX;

@@ -111,6 +111,7 @@ static void model_set(model *m, const change *one)
 
 static weir_state *view_of(model *m, uint32_t key)
 {
+    weir_txn_expect(m->txn, keys[(key + 1) % KEYS]);
     return weir_txn_state(m->txn, keys[key]);
 }
 

@@ -115,6 +115,38 @@ static void test_the_latest_timestamp_of_a_key_only_rises(void **state)
     weir_txn_free(txn);
 }
 
+static void test_hints_of_keys_to_come_change_nothing(void **state)
+{
+    harness *h = *state;
+    weir_partition_stats before;
+    weir_partition_stats after;
+    weir_txn *txn = window_begin(h);
+    for (int round = 0; round < 4; round++) {
+        weir_partition_get_stats(h->partition, &before);
+        for (int i = 0; i < 3 * WEIR_EXPECT_AHEAD; i++) {
+            char key[8];
+            snprintf(key, sizeof key, "%d", i % 20);
+            weir_txn_expect(txn, i % 7 == 0 ? S("") : S(key));
+        }
+        weir_partition_get_stats(h->partition, &after);
+        assert_int_equal(after.gets, before.gets);
+        assert_int_equal(after.backend_gets, before.backend_gets);
+        assert_int_equal(weir_txn_changed(txn), round == 1 || round == 3);
+        for (int i = 10; i < 20; i++) {
+            char key[8];
+            char range[32];
+            snprintf(key, sizeof key, "%d", i);
+            snprintf(range, sizeof range, round == 0 ? "" : "0-10=%d 10-20=x", i);
+            assert_string_equal(window_range(txn, key, -1, INT64_MAX, false), range);
+            window_update(txn, key, 0, 10, key, 5);
+            window_update(txn, key, 10, 20, "x", 15);
+        }
+        if (round == 1)
+            txn = window_reopen(h, txn);
+    }
+    weir_txn_free(txn);
+}
+
 static void test_the_timestamp_of_a_partition_is_that_of_the_empty_key(void **state)
 {
     harness *h = *state;
@@ -500,6 +532,7 @@ int main(void)
         MATRIX_TEST(test_a_range_takes_starts_after_from_and_up_to_to),
         MATRIX_TEST(test_changes_while_a_range_is_walked_neither_show_nor_do_harm),
         MATRIX_TEST(test_the_latest_timestamp_of_a_key_only_rises),
+        MATRIX_TEST(test_hints_of_keys_to_come_change_nothing),
         MATRIX_TEST(test_the_timestamp_of_a_partition_is_that_of_the_empty_key),
         MATRIX_TEST(test_a_timestamp_that_is_not_later_goes_to_the_changelog_alone),
         MATRIX_TEST(test_transactions_that_overlap_store_what_they_append),

@@ -213,6 +213,7 @@ static void update(model *m)
     snprintf(text, sizeof text, "%" PRIu32, w.value);
     if (one_in(m, 2)) /* as a program does it */
         window_get(m->txn, keys[w.key], w.start, w.end);
+    weir_txn_expect(m->txn, weir_slice_str(keys[(w.key + 1) % KEYS]));
     window_update(m->txn, keys[w.key], w.start, w.end, text, timestamp);
     put_window(c, w);
     if (timestamp > c->latest[w.key])
