@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 
+#define COMMIT_WAIT_MS 60000
+
 test_fixture *fixture_make(void **state, int partitions)
 {
     static test_fixture made;
@@ -39,6 +41,9 @@ test_fixture *fixture_make(void **state, int partitions)
 
 void fixture_end(test_fixture *fixture)
 {
+    if (fixture->client)
+        rd_kafka_destroy(fixture->client);
+    fixture->client = NULL;
     temp_dir_remove(fixture->dir);
 }
 
@@ -70,26 +75,33 @@ void fixture_verify(const test_fixture *fixture, int partitions)
         job_verify_changelog(fixture->bootstrap, fixture->changelog, fixture->totals, FIXTURE_KEYS);
 }
 
-/* The sum over the first `count` partitions; waits while the group has no coordinator, as
- * after a restart of the broker. */
-static int64_t committed_of(const test_fixture *fixture, int count)
+/* One that asks for what the group has committed. */
+static rd_kafka_t *group_client(test_fixture *fixture)
 {
     char text[256];
-    int64_t sum = 0;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (fixture->client)
+        return fixture->client;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", fixture->bootstrap, text, sizeof(text));
     rd_kafka_conf_set(conf, "group.id", fixture->group, text, sizeof(text));
     rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    assert_non_null(client);
+    fixture->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    assert_non_null(fixture->client);
+    return fixture->client;
+}
+
+/* Waits while the group has no coordinator, as after a restart of the broker. */
+int64_t fixture_committed(test_fixture *fixture, int partitions)
+{
+    int64_t sum = 0;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int tries = 0; tries < 300; tries++) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
-        for (int p = 0; p < count; p++)
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+        for (int p = 0; p < partitions; p++)
             rd_kafka_topic_partition_list_add(list, fixture->source, p);
-        code = rd_kafka_committed(client, list, 10000);
+        code = rd_kafka_committed(group_client(fixture), list, 10000);
         sum = 0;
-        for (int p = 0; p < count && !code; p++) {
+        for (int p = 0; p < partitions && !code; p++) {
             code = list->elems[p].err;
             sum += list->elems[p].offset > 0 ? list->elems[p].offset : 0;
         }
@@ -98,32 +110,33 @@ static int64_t committed_of(const test_fixture *fixture, int count)
             break;
         weir__sleep_ms(100, NULL);
     }
-    rd_kafka_destroy(client);
     if (code)
         fail_msg("committed offsets: %s", rd_kafka_err2str(code));
     return sum;
 }
 
-int64_t fixture_committed(const test_fixture *fixture, int partitions)
-{
-    return committed_of(fixture, partitions);
-}
-
 typedef struct committed_arg {
-    const test_fixture *fixture;
+    test_fixture *fixture;
+    int partitions;
     int64_t offset;
 } committed_arg;
 
 static bool has_committed(void *arg)
 {
-    const committed_arg *wanted = arg;
-    return committed_of(wanted->fixture, 1) >= wanted->offset;
+    committed_arg *wanted = arg;
+    return fixture_committed(wanted->fixture, wanted->partitions) >= wanted->offset;
 }
 
-void fixture_wait_committed(const test_fixture *fixture, int64_t offset)
+void fixture_wait_committed(test_fixture *fixture, int64_t offset)
 {
-    committed_arg wanted = {fixture, offset};
-    wait_until(has_committed, &wanted, 30000, "an offset to be committed");
+    committed_arg wanted = {fixture, 1, offset};
+    wait_until(has_committed, &wanted, COMMIT_WAIT_MS, "an offset to be committed");
+}
+
+void fixture_wait_all_committed(test_fixture *fixture, int partitions)
+{
+    committed_arg wanted = {fixture, partitions, fixture->sent};
+    wait_until(has_committed, &wanted, COMMIT_WAIT_MS, "all records to be committed");
 }
 
 void fixture_finish(test_fixture *fixture, int64_t offset)

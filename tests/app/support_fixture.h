@@ -25,6 +25,7 @@ typedef struct test_fixture {
     job_config config;
     job_total totals[FIXTURE_KEYS];
     int sent;
+    rd_kafka_t *client; /* for what the group has committed; NULL: not asked yet */
 } test_fixture;
 
 /* state: the broker of the group. One at a time. The source topic has so many partitions. */
@@ -36,11 +37,13 @@ void fixture_send(test_fixture *fixture, int count);
 /* The job has stopped: state, output and changelog must fit what was sent. */
 void fixture_verify(const test_fixture *fixture, int partitions);
 /* Waits until the group has committed `offset` of partition 0. */
-void fixture_wait_committed(const test_fixture *fixture, int64_t offset);
+void fixture_wait_committed(test_fixture *fixture, int64_t offset);
+/* … all that was sent, to so many partitions. */
+void fixture_wait_all_committed(test_fixture *fixture, int partitions);
 /* Runs the job until then, compares all that it left, and ends the fixture. */
 void fixture_finish(test_fixture *fixture, int64_t offset);
-/* The sum of the committed offsets of all partitions. */
-int64_t fixture_committed(const test_fixture *fixture, int partitions);
+/* The sum of the committed offsets of so many partitions. */
+int64_t fixture_committed(test_fixture *fixture, int partitions);
 /* Starts the job as a process; more: further pairs of job_spawn, or NULL. */
 pid_t fixture_spawn(const test_fixture *fixture, const char *const *more);
 

@@ -95,14 +95,12 @@ typedef struct fold {
     size_t capacity;
 } fold;
 
-static void fold_add(fold *into, const rd_kafka_message_t *message)
+static void fold_add(fold *into, const kafka_record *record)
 {
     size_t i = 0;
-    char key[64];
-    assert_true(message->key_len < sizeof(key));
-    memcpy(key, message->key, message->key_len);
-    key[message->key_len] = '\0';
-    while (i < into->count && strcmp(into->items[i].key, key) != 0)
+    assert_true(record->key_size < sizeof(into->items[i].key));
+    assert_true(record->value_size < sizeof(into->items[i].value));
+    while (i < into->count && strcmp(into->items[i].key, record->key) != 0)
         i++;
     if (i == into->capacity) {
         into->capacity = into->capacity ? into->capacity * 2 : 64;
@@ -110,49 +108,21 @@ static void fold_add(fold *into, const rd_kafka_message_t *message)
         assert_non_null(into->items);
     }
     if (i == into->count) {
-        memcpy(into->items[i].key, key, sizeof(key));
+        snprintf(into->items[i].key, sizeof(into->items[i].key), "%s", record->key);
         into->count++;
     }
-    assert_true(message->len < sizeof(into->items[i].value));
-    into->items[i].is_tombstone = message->payload == NULL;
-    memcpy(into->items[i].value, message->payload ? message->payload : "", message->len);
-    into->items[i].value[message->len] = '\0';
+    into->items[i].is_tombstone = record->value == NULL;
+    snprintf(into->items[i].value, sizeof(into->items[i].value), "%s",
+             record->value ? record->value : "");
 }
 
-/* Reads all partitions side by side up to their watermarks. */
 static fold fold_topic(const char *broker, const char *topic)
 {
     fold folded = {NULL, 0, 0};
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    const char *const settings[][2] = {
-        {"bootstrap.servers", broker},         {"group.id", "fold"},
-        {"enable.auto.commit", "false"},       {"enable.partition.eof", "true"},
-        {"isolation.level", "read_committed"}, {"fetch.wait.max.ms", "10"}};
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-        assert_int_equal(
-            rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof(text)),
-            RD_KAFKA_CONF_OK);
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    assert_non_null(client);
-    int count = kafka_partition_count(broker, topic);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
-    for (int32_t p = 0; p < count; p++)
-        rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-    assert_int_equal(rd_kafka_assign(client, list), RD_KAFKA_RESP_ERR_NO_ERROR);
-    for (int ends = 0, waits = 0; ends < count; waits++) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(client, 100);
-        assert_true(waits < 10000000);
-        if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            ends++;
-        else if (message && !message->err)
-            fold_add(&folded, message);
-        if (message)
-            rd_kafka_message_destroy(message);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_consumer_close(client);
-    rd_kafka_destroy(client);
+    kafka_records records = kafka_read_all(broker, topic);
+    for (size_t i = 0; i < records.count; i++)
+        fold_add(&folded, &records.items[i]);
+    kafka_records_free(&records);
     return folded;
 }
 

@@ -197,11 +197,9 @@ static void test_a_refused_change_is_skipped_and_the_changes_before_it_stay(void
     fixture_send(f, 50);
     test_job *job = job_start(&f->config);
     fixture_wait_committed(f, 153); /* right behind the last bad one */
-    job_wait_records(job, 203);
     job_stop(job);
-    assert_int_equal(fixture_committed(f, 1), 203);
-    fixture_verify(f, 1);
-    fixture_end(f);
+    f->config.options.commit_interval_ms = 200;
+    fixture_finish(f, 203);
 }
 
 static void test_a_refused_change_stops_the_job_without_half_of_the_record(void **state)

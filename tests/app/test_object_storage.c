@@ -37,30 +37,13 @@ static test_fixture *make(void **state, int partitions)
     return fixture;
 }
 
-typedef struct committed_arg {
-    const test_fixture *fixture;
-    int partitions;
-} committed_arg;
-
-static bool all_committed(void *arg)
-{
-    const committed_arg *wanted = arg;
-    return fixture_committed(wanted->fixture, wanted->partitions) >= wanted->fixture->sent;
-}
-
-static void wait_committed(const test_fixture *fixture, int partitions)
-{
-    committed_arg wanted = {fixture, partitions};
-    wait_until(all_committed, &wanted, 60000, "all records to be committed");
-}
-
 /* The next start finds everything. */
 static void goes_on_well(test_fixture *fixture)
 {
     fixture_send(fixture, 20);
     test_job *job = job_start(&fixture->config);
     job_wait_tasks(job, 1);
-    wait_committed(fixture, 1);
+    fixture_wait_all_committed(fixture, 1);
     job_stop(job);
     fixture_verify(fixture, 1);
     fixture_end(fixture);
@@ -114,9 +97,9 @@ static void test_after_a_kill_at_most_the_last_checkpoint_is_read_from_the_chang
     test_fixture *f = make(state, 1);
     fixture_send(f, 2000);
     pid_t pid = fixture_spawn(f, NULL);
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     fixture_send(f, 1);
-    wait_committed(f, 1); /* so the checkpoints before it are whole */
+    fixture_wait_all_committed(f, 1); /* so the checkpoints before it are whole */
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, &how, 0), pid);
     fixture_send(f, 100);
@@ -142,7 +125,7 @@ static void test_state_without_a_changelog_moves_to_another_machine(void **state
     assert_int_equal(waitpid(pid, &how, 0), pid);
     fixture_send(f, 100);
     test_job *job = job_start(&f->config);
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     job_stop(job);
     fixture_verify(f, 1);
     fixture_end(f);
@@ -168,10 +151,10 @@ static void takeover(void **state, bool changelog)
     assert_int_equal(kill(pid, SIGSTOP), 0);
     test_job *job = job_start(&f->config);
     job_wait_tasks(job, 1); /* when the session of the other one has ended */
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     assert_int_equal(kill(pid, SIGCONT), 0);
     fixture_send(f, 500);
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     job_figures(job, &stats);
     assert_int_equal(stats.tasks, 1);
     /* It has ended because of its state, or it is a member without partitions. */
@@ -225,7 +208,7 @@ static void seized(void **state, bool changelog)
     f->config.options.use_changelog = changelog;
     fixture_send(f, 300);
     test_job *job = job_start(&f->config);
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     int64_t before = fixture_committed(f, 1);
     weir_state_manager *manager = seize(f);
     fixture_send(f, 300);
@@ -310,7 +293,7 @@ static void test_a_server_that_goes_away_ends_the_job_and_nothing_is_lost(void *
     f->config.options.state_options = impatient;
     fixture_send(f, 300);
     test_job *job = job_start(&f->config);
-    wait_committed(f, 1);
+    fixture_wait_all_committed(f, 1);
     s3_pause();
     int64_t began = weir__now_ms();
     fixture_send(f, 300);

@@ -234,7 +234,12 @@ rd_kafka_t *kafka_producer(const char *bootstrap, const weir_option *properties)
     for (; properties && properties->key; properties++)
         set(conf, properties->key, properties->value);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    return client(RD_KAFKA_PRODUCER, conf, bootstrap);
+    rd_kafka_t *producer = client(RD_KAFKA_PRODUCER, conf, bootstrap);
+    /* What is sent before there is a connection may wait for a second. */
+    const struct rd_kafka_metadata *found = NULL;
+    if (rd_kafka_metadata(producer, 0, NULL, &found, WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(found);
+    return producer;
 }
 
 void kafka_send(rd_kafka_t *producer, const char *topic, int32_t partition, const char *key,
@@ -354,6 +359,7 @@ kafka_records kafka_read_all(const char *bootstrap, const char *topic)
     set(conf, "enable.partition.eof", "true");
     set(conf, "isolation.level", "read_committed");
     set(conf, "fetch.error.backoff.ms", "5");
+    set(conf, "fetch.wait.max.ms", "5"); /* what the end of each partition takes */
     rd_kafka_t *kafka = client(RD_KAFKA_CONSUMER, conf, bootstrap);
     rd_kafka_poll_set_consumer(kafka);
     int count = partition_count(kafka, topic);
