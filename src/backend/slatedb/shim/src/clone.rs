@@ -18,7 +18,7 @@ use crate::error::{guard, Fail, ShimError, KIND_BUSY, KIND_INVALID, KIND_OK};
 use crate::open::{exists, Config};
 use crate::runtime::block_on;
 use crate::store::resolve;
-use crate::{flush, text, Engine, Handle};
+use crate::{text, Engine, Handle};
 
 /// It tries again for ever: what uses it needs a limit of time.
 fn admin(path: &str, store: &Arc<dyn ObjectStore>) -> Admin {
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn weir_slate_clone(
 ) -> i32 {
     guard(error, || {
         if let Engine::Writer(_) = (*db).engine()? {
-            block_on(flush((*db).settled()?, FlushType::Wal))?;
+            (*db).settled()?.flush(FlushType::Wal)?;
         }
         let (source, target) = (&*source, &*target);
         let store = resolve(target)?;

@@ -11,8 +11,9 @@ use slatedb::config::ScanOptions;
 use slatedb::{DbIterator, IterationOrder};
 
 use crate::error::{guard_read, Fail, ShimError, KIND_IO, KIND_NOT_FOUND, KIND_OK};
-use crate::runtime::{block_on, enter};
+use crate::runtime::{block_on, release};
 use crate::scan::Scan;
+use crate::writer::Writer;
 use crate::{Engine, Handle, Slice, Snapshot};
 
 const FIRST_BLOCK_ITEMS: usize = 16;
@@ -22,7 +23,7 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// Of a database on object storage or one that is read alone; of a local one.
 enum Items {
-    Slate(DbIterator),
+    Slate(Box<DbIterator>),
     Merged(Box<Scan>),
 }
 
@@ -57,7 +58,14 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         bound(range.has_upper, Bound::Excluded, range.upper),
     );
     let engine = db.engine()?;
-    if let (Some(snapshot), Some(tables)) = (snapshot, &db.tables) {
+    if let (
+        Some(snapshot),
+        Engine::Writer(Writer {
+            tables: Some(tables),
+            ..
+        }),
+    ) = (snapshot, engine)
+    {
         let number = match snapshot {
             Snapshot::Whole(snapshot) => snapshot.seq(),
             Snapshot::View(view) => view.number,
@@ -77,15 +85,16 @@ async fn scan(db: &Handle, snapshot: Option<&Snapshot>, range: &Range) -> Result
         read_ahead_bytes: READ_AHEAD_BYTES,
         ..ScanOptions::default()
     };
-    Ok(Items::Slate(match (snapshot, engine) {
+    let items = match (snapshot, engine) {
         (Some(Snapshot::Whole(snapshot)), _) => {
             snapshot.scan_with_options(bounds, &options).await?
         }
         // Tables that scans could read are not lost to them.
         (Some(Snapshot::View(_)), _) => return Err(Fail::new(KIND_IO, "the tables of a view")),
-        (None, Engine::Writer(db)) => db.scan_with_options(bounds, &options).await?,
+        (None, Engine::Writer(writer)) => writer.db.scan_with_options(bounds, &options).await?,
         (None, Engine::Reader(reader)) => reader.db.scan_with_options(bounds, &options).await?,
-    }))
+    };
+    Ok(Items::Slate(Box::new(items)))
 }
 
 /// # Safety
@@ -169,7 +178,6 @@ async fn fill(iter: &mut Iter) -> Result<(), Fail> {
 #[no_mangle]
 pub unsafe extern "C" fn weir_slate_iter_close(iter: *mut Iter) {
     if !iter.is_null() {
-        let _entered = enter();
-        drop(Box::from_raw(iter));
+        release(|| drop(Box::from_raw(iter)));
     }
 }

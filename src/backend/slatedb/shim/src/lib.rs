@@ -20,22 +20,21 @@ mod scan;
 mod seal;
 mod store;
 mod table;
+mod writer;
 
 use std::ffi::{c_char, c_void, CStr};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use slatedb::config::{FlushOptions, FlushType};
-use slatedb::{Db, DbSnapshot};
+use slatedb::config::FlushType;
+use slatedb::DbSnapshot;
 
 use error::{guard, guard_read, Fail, ShimError, KIND_NOT_FOUND, KIND_OK};
 use queue::View;
 use reader::Reader;
-use recent::{Changes, Recent};
-use runtime::{block_on, enter};
-use table::Tables;
-use tokio::task::JoinHandle;
+use recent::Changes;
+use runtime::{block_on, release};
+use writer::Writer;
 
 /// SlateDB allocates several times for each item that it reads or writes.
 #[cfg(feature = "mimalloc")]
@@ -86,69 +85,20 @@ const OP_PUT: u32 = 1;
 
 /// The one writer of a location, or a reader that changes nothing there.
 pub enum Engine {
-    Writer(Db),
-    Reader(Reader),
-}
-
-/// Each durable write is a file of the log, and opening after a crash reads one by one. SlateDB
-/// itself makes a table of them when it has a memtable full, or thousands of files.
-struct Log {
-    files: AtomicU32, // since the last table
-    max_files: u32,
-    flushing: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Log {
-    /// After a durable write. A failure of the background shows at the next write.
-    fn bound(&self, db: &Db) {
-        if self.files.fetch_add(1, Ordering::Relaxed) + 1 < self.max_files {
-            return;
-        }
-        let mut flushing = self.flushing.lock().unwrap_or_else(|e| e.into_inner());
-        if flushing.as_ref().is_some_and(|task| !task.is_finished()) {
-            return;
-        }
-        self.files.store(0, Ordering::Relaxed);
-        let db = db.clone();
-        let _entered = enter();
-        *flushing = Some(tokio::spawn(async move {
-            let _ = flush(&db, FlushType::MemTable).await;
-        }));
-    }
-
-    /// Before the database is closed.
-    fn settle(&self) {
-        let flushing = self
-            .flushing
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .take();
-        if let Some(task) = flushing {
-            let _ = block_on(task);
-        }
-    }
+    Writer(Writer),
+    Reader(Box<Reader>),
 }
 
 /// A database.
 pub struct Handle {
     engine: Engine,
-    log: Log,
-    recent: Option<Arc<Recent>>, // of a writer
-    tables: Option<Arc<Tables>>, // what scans read; None: SlateDB's own iterator reads
     failed: OnceLock<Fail>,
 }
 
 impl Handle {
-    fn new(engine: Engine, max_log_files: u32) -> Self {
+    fn new(engine: Engine) -> Self {
         Handle {
             engine,
-            log: Log {
-                files: AtomicU32::new(0),
-                max_files: max_log_files,
-                flushing: Mutex::new(None),
-            },
-            recent: None,
-            tables: None,
             failed: OnceLock::new(),
         }
     }
@@ -174,43 +124,23 @@ impl Handle {
         }
     }
 
-    fn writer(&self) -> Result<&Db, Fail> {
+    fn writer(&self) -> Result<&Writer, Fail> {
         match self.engine()? {
-            Engine::Writer(db) => Ok(db),
+            Engine::Writer(writer) => Ok(writer),
             Engine::Reader(_) => Err(Fail::unsupported("the database is open for reading only")),
         }
     }
 
+    /// Keeps the failure of a write.
     fn fail(&self, fail: &Fail) {
         let _ = self.failed.set(fail.clone());
     }
 
-    /// Waits for the batch that was handed over last.
-    fn settle(&self) -> Result<(), Fail> {
-        match &self.recent {
-            Some(recent) => recent.finish().inspect_err(|fail| self.fail(fail)),
-            None => Ok(()),
-        }
-    }
-
-    /// What scans of a local database see now. None: SlateDB alone knows all that is there.
-    fn view(&self) -> Result<Option<View>, Fail> {
-        self.writer()?;
-        let (Some(recent), Some(tables)) = (&self.recent, &self.tables) else {
-            return Ok(None);
-        };
-        if tables.version()?.is_none() {
-            return Ok(None);
-        }
-        let view = recent.view().inspect_err(|fail| self.fail(fail))?;
-        Ok(Some(view))
-    }
-
-    /// The database when it holds all that was written.
-    fn settled(&self) -> Result<&Db, Fail> {
-        self.writer()?;
-        self.settle()?;
-        self.writer()
+    /// The writer when SlateDB has all that was written.
+    fn settled(&self) -> Result<&Writer, Fail> {
+        let writer = self.writer()?;
+        writer.recent.finish().inspect_err(|fail| self.fail(fail))?;
+        Ok(writer)
     }
 }
 
@@ -232,7 +162,7 @@ async fn read(db: &Handle, snapshot: Option<&Snapshot>, key: &[u8]) -> Result<Op
     let found = match (snapshot, &db.engine) {
         (Some(Snapshot::Whole(snapshot)), _) => snapshot.get(key).await,
         (Some(Snapshot::View(_)), _) => return Err(Fail::invalid("a view is for scans")),
-        (None, Engine::Writer(db)) => db.get(key).await,
+        (None, Engine::Writer(writer)) => writer.db.get(key).await,
         (None, Engine::Reader(reader)) => reader.db.get(key).await,
     };
     Ok(found?)
@@ -244,14 +174,13 @@ async fn look_up(
     snapshot: Option<&Snapshot>,
     key: &[u8],
 ) -> Result<Option<Option<Bytes>>, Fail> {
-    db.engine()?;
-    let (Some(recent), None) = (&db.recent, snapshot) else {
+    let (Engine::Writer(writer), None) = (db.engine()?, snapshot) else {
         return Ok(None);
     };
-    if let Some(found) = recent.get(key) {
+    if let Some(found) = writer.recent.get(key) {
         return Ok(Some(found));
     }
-    let Some(tables) = &db.tables else {
+    let Some(tables) = &writer.tables else {
         return Ok(None);
     };
     let Some(version) = tables.version()? else {
@@ -315,20 +244,25 @@ pub unsafe extern "C" fn weir_slate_multi_get(
 ) -> i32 {
     guard_read(error, || {
         let snapshot = snapshot.as_ref();
+        let mut found = Vec::with_capacity(count);
         let mut unknown = Vec::new();
         for (i, key) in std::slice::from_raw_parts(keys, count).iter().enumerate() {
-            match block_on(look_up(&*db, snapshot, key.bytes()))? {
-                Some(Some(value)) => *values.add(i) = hand_out(value),
-                Some(None) => {}
-                None => unknown.push((i, key.bytes())),
+            let known = block_on(look_up(&*db, snapshot, key.bytes()))?;
+            if known.is_none() {
+                unknown.push(i);
             }
+            found.push(known.flatten());
         }
-        let reads = unknown.iter().map(|(_, key)| read(&*db, snapshot, key));
-        let found =
+        let key = |i: &usize| (*keys.add(*i)).bytes();
+        let reads = unknown.iter().map(|i| read(&*db, snapshot, key(i)));
+        let read =
             block_on(futures::future::try_join_all(reads)).map_err(|fail| (*db).explain(fail))?;
-        for (value, (i, _)) in found.into_iter().zip(&unknown) {
+        for (i, value) in unknown.into_iter().zip(read) {
+            found[i] = value;
+        }
+        for (i, value) in found.into_iter().enumerate() {
             if let Some(value) = value {
-                *values.add(*i) = hand_out(value);
+                *values.add(i) = hand_out(value);
             }
         }
         Ok(KIND_OK)
@@ -365,10 +299,6 @@ unsafe fn changes_of(ops: &[Op]) -> Changes {
     }
 }
 
-async fn flush(db: &Db, flush_type: FlushType) -> Result<(), slatedb::Error> {
-    db.flush_with_options(FlushOptions { flush_type }).await
-}
-
 #[no_mangle]
 pub unsafe extern "C" fn weir_slate_write(
     db: *const Handle,
@@ -378,21 +308,12 @@ pub unsafe extern "C" fn weir_slate_write(
     error: *mut ShimError,
 ) -> i32 {
     guard(error, || {
-        let handle = &*db;
-        let db = handle.writer()?;
+        let db = &*db;
+        let writer = db.writer()?;
         let changes = changes_of(std::slice::from_raw_parts(ops, count));
-        let written = error::catch(|| {
-            if let Some(recent) = &handle.recent {
-                recent.write(changes)?;
-            }
-            if durable {
-                handle.settle()?;
-                block_on(flush(db, FlushType::Wal))?;
-                handle.log.bound(db);
-            }
-            Ok(KIND_OK)
-        });
-        written.inspect_err(|fail| handle.fail(fail))
+        let written = error::catch(|| writer.write(changes, durable));
+        written.inspect_err(|fail| db.fail(fail))?;
+        Ok(KIND_OK)
     })
 }
 
@@ -409,7 +330,7 @@ pub unsafe extern "C" fn weir_slate_flush(
         } else {
             FlushType::Wal
         };
-        block_on(flush((*db).settled()?, flush_type))?;
+        (*db).settled()?.flush(flush_type)?;
         Ok(KIND_OK)
     })
 }
@@ -424,10 +345,13 @@ pub unsafe extern "C" fn weir_slate_snapshot_open(
 ) -> i32 {
     guard(error, || {
         let db = &*db;
-        let view = if for_scans { db.view()? } else { None };
+        let view = match db.writer()? {
+            writer if for_scans => writer.view().inspect_err(|fail| db.fail(fail))?,
+            _ => None,
+        };
         let taken = match view {
             Some(view) => Snapshot::View(view),
-            None => Snapshot::Whole(db.settled()?.snapshot()?),
+            None => Snapshot::Whole(db.settled()?.db.snapshot()?),
         };
         *snapshot = Box::into_raw(Box::new(taken));
         Ok(KIND_OK)
@@ -437,8 +361,7 @@ pub unsafe extern "C" fn weir_slate_snapshot_open(
 #[no_mangle]
 pub unsafe extern "C" fn weir_slate_snapshot_close(snapshot: *mut Snapshot) {
     if !snapshot.is_null() {
-        let _entered = runtime::enter();
-        drop(Box::from_raw(snapshot));
+        release(|| drop(Box::from_raw(snapshot)));
     }
 }
 
@@ -452,7 +375,7 @@ pub unsafe extern "C" fn weir_slate_stats(
 ) -> i32 {
     guard(error, || {
         let manifest = match (*db).engine()? {
-            Engine::Writer(db) => db.manifest(),
+            Engine::Writer(writer) => writer.db.manifest(),
             Engine::Reader(reader) => reader.db.manifest(),
         };
         let (mut tables, mut bytes) = (0, 0);

@@ -24,16 +24,17 @@ use slatedb::object_store::{ObjectStore, ObjectStoreExt};
 use slatedb::{BlockCachePolicy, CacheTarget, Db, DbReader, DbReaderMode, WriteBatch};
 
 use crate::block::Blocks;
-use crate::clone::release;
+use crate::clone;
 use crate::error::{
     catch, guard, Fail, ShimError, KIND_CORRUPTED, KIND_INVALID, KIND_NOT_FOUND, KIND_OK,
     KIND_PANIC, KIND_PERMISSION, KIND_TIMEOUT,
 };
 use crate::reader::{Reader, Still};
 use crate::recent::Recent;
-use crate::runtime::{block_on, enter};
+use crate::runtime::{block_on, release};
 use crate::store::resolve;
 use crate::table::Tables;
+use crate::writer::{Limits, Writer};
 use crate::{text, Engine, Handle};
 
 /// What C passes; units and meaning in `shim.h`.
@@ -276,23 +277,37 @@ async fn open_reader(
         .with_db_cache(shared_cache(config.block_cache_bytes).0, CACHE_ID)
         .build()
         .await?;
-    Ok(Engine::Reader(Reader::new(reader, path, store)))
+    Ok(Engine::Reader(Box::new(Reader::new(reader, path, store))))
 }
 
-async fn open_writer(
+async fn open_db(
     config: &Config,
     path: &str,
     store: Arc<dyn ObjectStore>,
     settings: Settings,
-) -> Result<Engine, Fail> {
-    Ok(Engine::Writer(
-        Db::builder(path, store)
-            .with_settings(settings)
-            .with_db_cache(shared_cache(config.block_cache_bytes).0, CACHE_ID)
-            .with_block_cache_policy(config.cache_policy())
-            .build()
-            .await?,
-    ))
+) -> Result<Db, Fail> {
+    Ok(Db::builder(path, store)
+        .with_settings(settings)
+        .with_db_cache(shared_cache(config.block_cache_bytes).0, CACHE_ID)
+        .with_block_cache_policy(config.cache_policy())
+        .build()
+        .await?)
+}
+
+fn writer(
+    config: &Config,
+    db: Db,
+    path: &str,
+    store: Arc<dyn ObjectStore>,
+) -> Result<Writer, Fail> {
+    let recent = Arc::new(Recent::new(&db)?);
+    let tables = config.tables(&db, path, store, &recent)?;
+    let limits = Limits {
+        log_files: config.max_log_files,
+        recent_bytes: (2 * config.memtable_bytes).min(config.max_unflushed_bytes) as usize,
+        max_bytes: config.max_unflushed_bytes as usize,
+    };
+    Ok(Writer::new(db, recent, tables, limits))
 }
 
 unsafe fn open(config: &Config) -> Result<Handle, Fail> {
@@ -309,20 +324,16 @@ unsafe fn open(config: &Config) -> Result<Handle, Fail> {
             let work = open_reader(config, path, store.clone(), disk_cache);
             block_on(config.limited("opening", work))
         } else {
-            let work = open_writer(config, path, store.clone(), config.settings()?);
-            block_on(config.limited("opening", work))
+            let work = open_db(config, path, store.clone(), config.settings()?);
+            let db = block_on(config.limited("opening", work))?;
+            let made = writer(config, db.clone(), path, store).inspect_err(|_| {
+                let _ = block_on(db.close_with_options(CloseOptions { flush_type: None }));
+            });
+            Ok(Engine::Writer(made?))
         }
     });
     match opened {
-        Ok(Engine::Writer(db)) => {
-            let recent = Arc::new(Recent::new(&db, config.memtable_bytes)?);
-            let tables = config.tables(&db, path, store, &recent)?;
-            let mut handle = Handle::new(Engine::Writer(db), config.max_log_files);
-            handle.recent = Some(recent);
-            handle.tables = tables;
-            Ok(handle)
-        }
-        Ok(reader) => Ok(Handle::new(reader, config.max_log_files)),
+        Ok(engine) => Ok(Handle::new(engine)),
         Err(fail) if is_there && fail.kind() == KIND_PANIC => Err(fail.with_kind(KIND_CORRUPTED)),
         Err(fail) => Err(fail),
     }
@@ -343,21 +354,9 @@ pub unsafe extern "C" fn weir_slate_open(
 }
 
 fn close(handle: &Handle) -> Result<(), Fail> {
-    let _ = handle.settle(); // a failure stays
-    handle.log.settle();
     match &handle.engine {
         Engine::Reader(reader) => Ok(block_on(reader.db.close())?),
-        Engine::Writer(db) => {
-            let down = db.status().close_reason.map(Fail::closed);
-            let failed = handle.failed().cloned().or(down);
-            // What failed was told to have failed, and must not come back.
-            let flush_type = failed.is_none().then_some(FlushType::MemTable);
-            let closed = block_on(db.close_with_options(CloseOptions { flush_type }));
-            match failed {
-                Some(fail) => Err(fail),
-                None => Ok(closed?),
-            }
-        }
+        Engine::Writer(writer) => writer.close(handle.failed().cloned()),
     }
 }
 
@@ -367,8 +366,7 @@ pub unsafe extern "C" fn weir_slate_close(db: *mut Handle, error: *mut ShimError
     guard(error, || {
         let handle = Box::from_raw(db);
         let closed = catch(|| close(&handle));
-        let _entered = enter();
-        drop(handle);
+        release(|| drop(handle));
         closed.map(|()| KIND_OK)
     })
 }
@@ -384,7 +382,7 @@ pub unsafe extern "C" fn weir_slate_destroy(config: *const Config, error: *mut S
         block_on(async {
             match exists(&store, path).await {
                 Ok(true) => {
-                    let work = release(path, &store);
+                    let work = clone::release(path, &store);
                     config.limited("looking for clones", work).await?
                 }
                 Ok(false) => {}
@@ -482,10 +480,9 @@ pub unsafe extern "C" fn weir_slate_copy(
     guard(error, || {
         let source = (*db).settled()?;
         let target = open(&*target)?;
-        let copied = catch(|| block_on(copy(source, target.writer()?)));
-        let closed = close(&target);
-        let _entered = enter();
-        drop(target);
+        let copied = catch(|| block_on(copy(&source.db, &target.writer()?.db)));
+        let closed = catch(|| close(&target));
+        release(|| drop(target));
         copied.and(closed).map(|()| KIND_OK)
     })
 }

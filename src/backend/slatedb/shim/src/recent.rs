@@ -55,7 +55,7 @@ struct Newest {
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>, // their numbers follow each other
-    bytes: usize,             // written since batches were last dropped
+    bytes: usize,             // of their keys and values
     last: u64,                // the number of the newest batch
     stored: u64,              // batches up to this number were dropped: they are in tables
     newest: HashTable<Newest>,
@@ -69,13 +69,12 @@ pub struct Recent {
     state: Mutex<State>,
     hasher: RandomState,
     status: watch::Receiver<DbStatus>,
-    drop_after_bytes: usize,
     /// What a log held when the database was opened has numbers up to this one, and is not here.
     unknown: u64,
 }
 
 impl Recent {
-    pub fn new(db: &Db, memtable_bytes: u64) -> Result<Self, Fail> {
+    pub fn new(db: &Db) -> Result<Self, Fail> {
         let unknown = db.snapshot()?.seq();
         Ok(Recent {
             queue: Queue::new(db.clone(), unknown),
@@ -85,7 +84,6 @@ impl Recent {
             }),
             hasher: RandomState::default(),
             status: db.subscribe(),
-            drop_after_bytes: memtable_bytes as usize / 4,
             unknown,
         })
     }
@@ -109,8 +107,9 @@ impl Recent {
         self.queue.view()
     }
 
-    /// Hands a batch over to SlateDB. What becomes of it is told by `finish`, or by a later batch.
-    pub fn write(&self, changes: Changes) -> Result<(), Fail> {
+    /// Hands a batch over to SlateDB; returns how many bytes of keys and values are here. What becomes
+    /// of the batch is told by `finish`, or by a later batch.
+    pub fn write(&self, changes: Changes) -> Result<usize, Fail> {
         let (closed, stored) = {
             let status = self.status.borrow();
             (status.close_reason, status.current_manifest.last_l0_seq())
@@ -119,11 +118,15 @@ impl Recent {
             return Err(Fail::closed(reason));
         }
         let changes = Arc::new(changes);
+        let mut bytes = 0;
         self.queue.add(|| {
             let mut state = self.lock();
-            let number = state.add(changes.clone(), stored, self.drop_after_bytes);
+            state.drop_stored(stored);
+            let number = state.add(changes.clone());
+            bytes = state.bytes;
             (changes, number)
-        })
+        })?;
+        Ok(bytes)
     }
 
     /// The newest change of a key, if it is here; Some(None) if it was deleted.
@@ -203,12 +206,8 @@ fn change_at<'a>(batches: &'a VecDeque<Batch>, at: &Newest) -> &'a Change {
 
 impl State {
     /// Returns the number of the new batch.
-    fn add(&mut self, changes: Arc<Changes>, stored: u64, drop_after_bytes: usize) -> u64 {
+    fn add(&mut self, changes: Arc<Changes>) -> u64 {
         self.bytes += changes.bytes;
-        if self.bytes >= drop_after_bytes {
-            self.bytes = 0;
-            self.drop_stored(stored);
-        }
         self.last += 1;
         let number = self.last;
         self.batches.push_back(Batch { number, changes });
@@ -256,6 +255,8 @@ impl State {
         self.newest.retain(|at| at.number > stored);
         self.rows.retain(|(_, Reverse(number)), _| *number > stored);
         let first = self.batches.partition_point(|batch| batch.number <= stored);
-        self.batches.drain(..first);
+        for batch in self.batches.drain(..first) {
+            self.bytes -= batch.changes.bytes;
+        }
     }
 }

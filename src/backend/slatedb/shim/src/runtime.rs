@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
+use crate::error::catch;
+
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
@@ -37,6 +39,15 @@ pub fn last_panic() -> String {
 /// Inside the runtime, for what spawns tasks when it is made or dropped.
 pub fn enter() -> EnterGuard<'static> {
     runtime().enter()
+}
+
+/// Gives something of SlateDB's back, and does not fail.
+pub fn release(body: impl FnOnce()) {
+    let _ = catch(|| {
+        let _entered = enter();
+        body();
+        Ok(())
+    });
 }
 
 /// Waits for a future on the caller's thread. A read that finds all in memory is ready at the first
