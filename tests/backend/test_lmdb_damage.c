@@ -475,13 +475,13 @@ static void test_what_is_cut_off_an_open_file_is_told(void **state)
     assert_true(of.told > 5);
 }
 
-/* Rarely LMDB goes astray over a page and ends the process: docs/lmdb.md. */
+/* Rarely LMDB goes astray over a page and ends the process, 1 of some 700 times: docs/lmdb.md. */
 static void test_damage_to_an_open_file_gives_no_wrong_value(void **state)
 {
     lmdb_place *p = *state;
     outcomes of = damage_while_open(p->path, "flip", 40);
     assert_int_equal(of.wrong, 0);
-    assert_in_range(of.ended, 0, 4);
+    assert_in_range(of.ended, 0, 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lmdb_make_place, lmdb_remove_place)
