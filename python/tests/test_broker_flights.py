@@ -229,8 +229,10 @@ class Run:
         options = ["--broker", self.broker, "--prefix", self.prefix, "--commit-interval", "500"]
         options += ["--state", str(self.folder / state), "--backend", "rocksdb"]
         options += ["--workers", "1"]
-        # Changelogs that were just made may not be known yet.
-        options += ["--kafka", "topic.metadata.refresh.interval.ms=1000"]
+        # Changelogs that were just made may not be known yet; and the broker answers nothing else
+        # to a consumer while it waits for records.
+        options += ["--kafka", "topic.metadata.refresh.interval.ms=200"]
+        options += ["--consumer", "fetch.wait.max.ms=20"]
         log = self.folder / f"{state}.log"
         with log.open("wb") as file:
             job = subprocess.Popen(command + options, stdout=file, stderr=file)
