@@ -24,7 +24,7 @@
  * that is set and looked up needs no search.
  * ------------------------------------------------------------------------- */
 
-#define WEIR__MEMO_RECENT 16u
+#define WEIR__MEMO_RECENT 24u
 
 typedef struct weir__stamped_at {
     int64_t timestamp;
