@@ -191,6 +191,8 @@ static weir_status set(weir_txn *txn, weir_slice prefix, int64_t timestamp, weir
     if (status)
         return status;
     weir__stamped_memo *memo = weir__stamped_memo_peek(txn, prefix);
+    if (memo && memo->base.mark)
+        weir__update_prefetch(memo->base.mark);
     status = secure_value(txn, memo != NULL, &value, err);
     if (!status && !memo)
         status = weir__stamped_memo_get(txn, prefix, &memo, err);

@@ -123,14 +123,18 @@ weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf 
  * that come next are on their way then. */
 void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,
                                  const weir__record_cache *records);
+/* A hint that a change is going to be looked at, with its key and the beginning of its value. */
+static inline void weir__update_prefetch(const weir__update *update)
+{
+    __builtin_prefetch(update);
+    __builtin_prefetch((const uint8_t *)update + 64);
+}
 /* The same for who goes over all changes and leaves the record cache alone. */
 static inline void weir__update_cache_prefetch_update(const weir__update_cache *cache, size_t at)
 {
     enum { AHEAD = 8 };
-    if (at + AHEAD < cache->count) {
-        __builtin_prefetch(cache->updates[at + AHEAD]);
-        __builtin_prefetch(cache->updates[at + AHEAD]->key + 16);
-    }
+    if (at + AHEAD < cache->count)
+        weir__update_prefetch(cache->updates[at + AHEAD]);
 }
 /* Memory that the changes take. */
 size_t weir__update_cache_bytes(const weir__update_cache *cache);
