@@ -305,6 +305,84 @@ static void test_expiry_of_many_values_deletes_these_alone(void **state)
     weir_txn_free(txn);
 }
 
+/* Retention looks for values from the oldest on that it knows to be there. Values that come late
+ * may be older than this, in the transaction at hand or in one before; and what a transaction that
+ * was given up has found out does not count. */
+static void test_late_values_are_retained_and_expire_like_others(void **state)
+{
+    harness *h = with(state, 100, false);
+    weir_txn *txn = harness_begin(h);
+    for (int i = 1; i <= 50; i++)
+        set(txn, 1000 + 2 * i, "v");
+    harness_commit(h, txn, 0);
+    assert_int_equal(count_rows(h), 50);
+    txn = harness_begin(h); /* 1002 … 1020 go; 1022 is the oldest */
+    set(txn, 1122, "w");
+    harness_commit(h, txn, 1);
+    assert_int_equal(count_rows(h), 41);
+
+    weir_error err;
+    const weir_topic_offset offset = {.topic = TEST_STREAM, .offset = 2};
+    txn = harness_begin(h);
+    set(txn, 1190, "given up");
+    assert_ok(weir_txn_prepare(txn, &offset, 1, &err), err);
+    weir_txn_free(txn);
+
+    txn = harness_begin(h);
+    set(txn, 1025, "late");
+    harness_commit(h, txn, 2);
+    txn = harness_begin(h);
+    set(txn, 1023, "later than that");
+    set(txn, 1124, "w"); /* 1022 and 1023 go */
+    harness_commit(h, txn, 3);
+    assert_int_equal(count_rows(h), 40 - 1 + 1 + 2);
+    harness_reopen(h);
+    harness_recover(h, WEIR_OFFSET_NONE);
+    txn = harness_begin(h);
+    set(txn, 1024, "b");
+    assert_latest(txn, 1024, "b", 1024);
+    assert_latest(txn, 1025, "late", 1025);
+    harness_commit(h, txn, 4);
+    txn = harness_begin(h);
+    set(txn, 1190, "w"); /* all below 1090 */
+    assert_latest(txn, 1089, NULL, 0);
+    harness_commit(h, txn, 5);
+    txn = harness_begin(h);
+    assert_interval(txn, 0, 2000, WEIR_INTERVAL_ALL,
+                    "1090=v 1092=v 1094=v 1096=v 1098=v 1100=v 1122=w 1124=w 1190=w ");
+    weir_txn_free(txn);
+    assert_int_equal(count_rows(h), 9);
+}
+
+static void count_read(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void no_read(void *arg)
+{
+    (void)arg;
+}
+
+/* An iterator, and an item for each value that goes and for the one that stays: never those that
+ * went before, or that came. */
+static void test_retention_reads_what_goes_and_no_more(void **state)
+{
+    harness *h = with(state, 100, false);
+    for (int i = 0; i < 40; i++) {
+        int reads = 0;
+        weir_txn *txn = harness_begin(h);
+        weir_partition_set_read_hooks(h->partition, count_read, no_read, &reads);
+        for (int t = 0; t < 10; t++)
+            set(txn, 10 * i + t, "v");
+        harness_commit(h, txn, i);
+        weir_partition_set_read_hooks(h->partition, NULL, NULL, NULL);
+        if (i > 10 && reads > 1 + 10 + 1)
+            fail_msg("%d reads in the transaction %d", reads, i);
+    }
+    assert_int_equal(count_rows(h), 101);
+}
+
 static void test_no_grace_keeps_the_newest_timestamp_alone(void **state)
 {
     harness *h = with(state, 0, false);
@@ -612,6 +690,8 @@ int main(void)
         MATRIX_TEST(test_a_value_that_was_read_can_be_set),
         MATRIX_TEST(test_the_retention_of_a_key_holds_across_transactions),
         MATRIX_TEST(test_expiry_of_many_values_deletes_these_alone),
+        MATRIX_TEST(test_late_values_are_retained_and_expire_like_others),
+        MATRIX_TEST(test_retention_reads_what_goes_and_no_more),
         MATRIX_TEST(test_no_grace_keeps_the_newest_timestamp_alone),
         MATRIX_TEST(test_an_interval_has_its_start_and_not_its_end),
         MATRIX_TEST(test_an_interval_is_as_of_its_opening),
