@@ -139,11 +139,30 @@ void fixture_wait_all_committed(test_fixture *fixture, int partitions)
     wait_until(has_committed, &wanted, COMMIT_WAIT_MS, "all records to be committed");
 }
 
-void fixture_finish(test_fixture *fixture, int64_t offset)
+void fixture_run(const test_fixture *fixture, uint64_t records)
+{
+    test_job *job = job_start(&fixture->config);
+    job_wait_records(job, records);
+    job_stop(job);
+}
+
+weir_app_stats fixture_run_until(test_fixture *fixture, int64_t offset)
 {
     test_job *job = job_start(&fixture->config);
     fixture_wait_committed(fixture, offset);
-    job_stop(job);
+    return job_stop(job);
+}
+
+void fixture_forget_state(const test_fixture *fixture)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/%s", fixture->dir, fixture->group);
+    temp_dir_remove(path);
+}
+
+void fixture_finish(test_fixture *fixture, int64_t offset)
+{
+    (void)fixture_run_until(fixture, offset);
     fixture_verify(fixture, 1);
     fixture_end(fixture);
 }

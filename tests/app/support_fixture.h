@@ -40,6 +40,12 @@ void fixture_verify(const test_fixture *fixture, int partitions);
 void fixture_wait_committed(test_fixture *fixture, int64_t offset);
 /* … all that was sent, to so many partitions. */
 void fixture_wait_all_committed(test_fixture *fixture, int partitions);
+/* Runs the job until it has taken so many records. */
+void fixture_run(const test_fixture *fixture, uint64_t records);
+/* Runs the job until the group has committed `offset` of partition 0; its last figures. */
+weir_app_stats fixture_run_until(test_fixture *fixture, int64_t offset);
+/* Removes the state of the group, as on another machine. */
+void fixture_forget_state(const test_fixture *fixture);
 /* Runs the job until then, compares all that it left, and ends the fixture. */
 void fixture_finish(test_fixture *fixture, int64_t offset);
 /* The sum of the committed offsets of so many partitions. */

@@ -219,13 +219,18 @@ void job_wait_tasks(test_job *job, uint32_t tasks)
     wait_until(has_tasks, &wanted, WAIT_MS, "tasks of the job");
 }
 
-weir_status job_join(test_job *job, weir_error *err)
+static void wait_end(test_job *job)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += WAIT_MS / 1000;
     if (pthread_timedjoin_np(job->thread, NULL, &until) != 0)
         fail_msg("the job did not end within %d s", WAIT_MS / 1000);
+}
+
+weir_status job_join(test_job *job, weir_error *err)
+{
+    wait_end(job);
     weir_status status = job->status;
     if (err)
         *err = job->err;
@@ -234,12 +239,17 @@ weir_status job_join(test_job *job, weir_error *err)
     return status;
 }
 
-void job_stop(test_job *job)
+weir_app_stats job_stop(test_job *job)
 {
-    weir_error err;
+    weir_app_stats stats;
     weir_app_stop(job->app);
-    if (job_join(job, &err) != WEIR_OK)
-        fail_msg("the job ended with: %s", err.message);
+    wait_end(job);
+    if (job->status != WEIR_OK)
+        fail_msg("the job ended with: %s", job->err.message);
+    job_figures(job, &stats);
+    weir_app_free(job->app);
+    free(job);
+    return stats;
 }
 
 /* ---------------------------------------------------------------------------

@@ -67,8 +67,8 @@ void job_wait_records(test_job *job, uint64_t records);
 void job_wait_tasks(test_job *job, uint32_t tasks);
 /* Waits for the job to end by itself; frees it. */
 weir_status job_join(test_job *job, weir_error *err);
-/* Stops it, waits, frees it; fails the test if it does not end well. */
-void job_stop(test_job *job);
+/* Stops it, waits, frees it; fails the test if it does not end well. Its last figures. */
+weir_app_stats job_stop(test_job *job);
 
 /* Waits until condition(arg) holds; fails the test after timeout_ms. */
 void wait_until(bool (*condition)(void *arg), void *arg, int timeout_ms, const char *what);

@@ -109,13 +109,6 @@ static bool ends_within(pid_t pid, int ms, int *how)
     return false;
 }
 
-static void remove_state(const test_fixture *fixture)
-{
-    char path[600];
-    snprintf(path, sizeof(path), "%s/%s", fixture->dir, fixture->group);
-    temp_dir_remove(path);
-}
-
 /*
  * A request that a killed job has sent may reach the group after its successor has joined
  * under the same instance id. The successor is fenced then and ends; who watches over it
@@ -174,7 +167,7 @@ static void run_round(test_fixture *fixture, const scenario *with, disturbance w
         assert_int_equal(waitpid(pid, &how, 0), pid);
     }
     if (what == DELETE_STATE)
-        remove_state(fixture);
+        fixture_forget_state(fixture);
 }
 
 /* Lets the job finish, stops it, and looks at what it has left. */

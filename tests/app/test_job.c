@@ -40,9 +40,7 @@ static void test_a_second_run_goes_on_where_the_first_stopped(void **state)
     test_fixture *f = fixture_make(state, 2);
     for (int run = 0; run < 3; run++) {
         fixture_send(f, 500);
-        test_job *job = job_start(&f->config);
-        job_wait_records(job, 500);
-        job_stop(job);
+        fixture_run(f, 500);
     }
     fixture_verify(f, 2);
     fixture_end(f);
@@ -52,12 +50,10 @@ static void test_state_is_rebuilt_from_the_changelog(void **state)
 {
     test_fixture *f = fixture_make(state, 2);
     fixture_send(f, 1000);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 1000);
-    job_stop(job);
+    fixture_run(f, 1000);
     temp_dir_remove(f->dir);
     fixture_send(f, 100);
-    job = job_start(&f->config);
+    test_job *job = job_start(&f->config);
     job_wait_records(job, 100);
     weir_app_stats stats;
     job_figures(job, &stats);
@@ -74,9 +70,7 @@ static void test_state_in_memory_is_rebuilt_at_each_start(void **state)
     f->config.options.state_backend = "memory";
     for (int run = 0; run < 2; run++) {
         fixture_send(f, 500);
-        test_job *job = job_start(&f->config);
-        job_wait_records(job, 500);
-        job_stop(job);
+        fixture_run(f, 500);
     }
     job_verify_output(f->bootstrap, f->output, f->totals, FIXTURE_KEYS);
     job_verify_changelog(f->bootstrap, f->changelog, f->totals, FIXTURE_KEYS);
@@ -117,9 +111,7 @@ static void test_without_changelog_state_and_offsets_agree_after_a_stop(void **s
     f->config.options.use_changelog = false;
     for (int run = 0; run < 2; run++) {
         fixture_send(f, 500);
-        test_job *job = job_start(&f->config);
-        job_wait_records(job, 500);
-        job_stop(job);
+        fixture_run(f, 500);
     }
     fixture_verify(f, 2);
     assert_int_equal(kafka_partition_count(f->bootstrap, f->changelog), 0);
@@ -132,12 +124,8 @@ static void test_checkpoints_come_by_count_when_the_interval_is_long(void **stat
     f->config.options.commit_interval_ms = 3600 * 1000;
     f->config.options.commit_every = 100;
     fixture_send(f, 1000);
-    test_job *job = job_start(&f->config);
-    fixture_wait_committed(f, 1000);
-    weir_app_stats stats;
-    job_figures(job, &stats);
+    weir_app_stats stats = fixture_run_until(f, 1000);
     assert_int_equal(stats.checkpoints, 10);
-    job_stop(job);
     fixture_verify(f, 1);
     fixture_end(f);
 }

@@ -50,9 +50,7 @@ static void test_counts_are_exact_over_two_runs(void **state)
     test_fixture *f = mock_fixture(*state, 2);
     for (int run = 0; run < 2; run++) {
         fixture_send(f, 1000);
-        test_job *job = job_start(&f->config);
-        job_wait_records(job, 1000);
-        job_stop(job);
+        fixture_run(f, 1000);
     }
     fixture_verify(f, 2);
     fixture_end(f);
@@ -66,12 +64,10 @@ static void test_another_backend_is_refused_or_rebuilt_from_the_changelog(void *
         skip();
     test_fixture *f = mock_fixture(*state, 2);
     fixture_send(f, 1000);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 1000);
-    job_stop(job);
+    fixture_run(f, 1000);
 
     f->config.options.state_backend = "lmdb";
-    job = job_start(&f->config);
+    test_job *job = job_start(&f->config);
     weir_error_init(&err);
     assert_int_equal(job_join(job, &err), WEIR_WRONG_BACKEND);
     assert_non_null(strstr(err.message, "weir state migrate --from 'rocksdb:"));
@@ -79,9 +75,7 @@ static void test_another_backend_is_refused_or_rebuilt_from_the_changelog(void *
     f->config.options.on_backend_mismatch = WEIR_MISMATCH_REBUILD;
     log_capture_start();
     fixture_send(f, 500);
-    job = job_start(&f->config);
-    job_wait_records(job, 500);
-    job_stop(job);
+    fixture_run(f, 500);
     assert_true(log_captured("store.replaced", "written by the backend 'rocksdb'"));
     assert_true(log_captured("store.recreated", "another backend"));
     log_capture_stop();

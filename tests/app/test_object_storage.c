@@ -76,11 +76,9 @@ static void test_another_machine_goes_on_without_reading_the_changelog(void **st
     weir_app_stats stats;
     test_fixture *f = make(state, 2);
     fixture_send(f, 1000);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 1000);
-    job_stop(job);
+    fixture_run(f, 1000);
     fixture_send(f, 200);
-    job = job_start(&f->config);
+    test_job *job = job_start(&f->config);
     job_wait_records(job, 200);
     job_figures(job, &stats);
     assert_int_equal(stats.recovered, 0);

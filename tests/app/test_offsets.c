@@ -39,18 +39,9 @@ static test_fixture *forgetful_fixture(void **state, int count)
 {
     test_fixture *fixture = fixture_make(state, 1);
     fixture_send(fixture, count);
-    test_job *job = job_start(&fixture->config);
-    job_wait_records(job, (uint64_t)count);
-    job_stop(job);
+    fixture_run(fixture, (uint64_t)count);
     forget_offsets(fixture);
     return fixture;
-}
-
-static void remove_state(const test_fixture *fixture)
-{
-    char path[600];
-    snprintf(path, sizeof(path), "%s/%s", fixture->dir, fixture->group);
-    temp_dir_remove(path);
 }
 
 static void test_fail_policy_stops_before_state_is_touched(void **state)
@@ -72,9 +63,7 @@ static void test_fail_policy_lets_a_new_group_start(void **state)
     test_fixture *f = fixture_make(state, 1);
     f->config.options.missing_offset_policy = WEIR_MISSING_OFFSET_FAIL;
     fixture_send(f, 100);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 100);
-    job_stop(job);
+    fixture_run(f, 100);
     fixture_verify(f, 1);
     fixture_end(f);
 }
@@ -84,16 +73,12 @@ static void test_changelog_policy_goes_on_after_the_last_record_it_has_seen(void
     for (int deleted = 0; deleted < 2; deleted++) {
         test_fixture *f = forgetful_fixture(state, 200);
         if (deleted)
-            remove_state(f);
+            fixture_forget_state(f);
         f->config.options.missing_offset_policy = WEIR_MISSING_OFFSET_CHANGELOG;
         fixture_send(f, 50);
         log_capture_start();
-        test_job *job = job_start(&f->config);
-        fixture_wait_committed(f, 250);
-        weir_app_stats stats;
-        job_figures(job, &stats);
+        weir_app_stats stats = fixture_run_until(f, 250);
         assert_int_equal(stats.records, 50);
-        job_stop(job);
         assert_true(log_captured("recovery.missing_offset", "changelog"));
         log_capture_stop();
         fixture_verify(f, 1);
@@ -107,15 +92,11 @@ static void test_reset_policy_to_earliest_counts_all_again_from_nothing(void **s
     for (int deleted = 0; deleted < 2; deleted++) {
         test_fixture *f = forgetful_fixture(state, 200);
         if (deleted)
-            remove_state(f);
+            fixture_forget_state(f);
         log_capture_start();
-        test_job *job = job_start(&f->config);
-        fixture_wait_committed(f, 200);
-        weir_app_stats stats;
-        job_figures(job, &stats);
+        weir_app_stats stats = fixture_run_until(f, 200);
         assert_int_equal(stats.records, 200);
         assert_int_equal(stats.recovered, 0);
-        job_stop(job);
         assert_true(log_captured("recovery.missing_offset", "0 changelog records applied"));
         assert_true(log_captured("recovery.rebuild", "holds records up to 199") == !deleted);
         log_capture_stop();
@@ -128,7 +109,7 @@ static void test_reset_policy_to_earliest_counts_all_again_from_nothing(void **s
 static void test_reset_policy_to_latest_keeps_what_the_changelog_holds(void **state)
 {
     test_fixture *f = forgetful_fixture(state, 200);
-    remove_state(f);
+    fixture_forget_state(f);
     f->config.options.auto_offset_reset = "latest";
     log_capture_start();
     test_job *job = job_start(&f->config);
@@ -169,9 +150,7 @@ static void test_a_start_at_latest_is_committed_although_nothing_came(void **sta
     job_stop(job);
     assert_int_equal(kafka_committed(f->bootstrap, f->group, f->source, 0), 0);
     fixture_send(f, 100);
-    job = job_start(&f->config);
-    job_wait_records(job, 100);
-    job_stop(job);
+    fixture_run(f, 100);
     fixture_verify(f, 1);
     fixture_end(f);
 }
@@ -197,18 +176,12 @@ static void test_state_without_changelog_that_is_ahead_of_the_commit_wins(void *
     test_fixture *f = fixture_make(state, 1);
     f->config.options.use_changelog = false;
     fixture_send(f, 200);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 200);
-    job_stop(job);
+    fixture_run(f, 200);
     commit_offset(f, 120);
     fixture_send(f, 30);
     log_capture_start();
-    job = job_start(&f->config);
-    fixture_wait_committed(f, 230);
-    weir_app_stats stats;
-    job_figures(job, &stats);
+    weir_app_stats stats = fixture_run_until(f, 230);
     assert_int_equal(stats.records, 30);
-    job_stop(job);
     assert_true(log_captured("task.offset", "going on at 200"));
     log_capture_stop();
     fixture_verify(f, 1);
@@ -222,17 +195,11 @@ static void test_changelog_records_beyond_the_commit_are_skipped_in_a_rebuild(vo
     f->config.options.commit_every = 10;
     f->config.options.commit_interval_ms = 3600 * 1000;
     fixture_send(f, 200);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 200);
-    job_stop(job);
+    fixture_run(f, 200);
     commit_offset(f, 120);
-    remove_state(f);
-    job = job_start(&f->config);
-    fixture_wait_committed(f, 200);
-    weir_app_stats stats;
-    job_figures(job, &stats);
+    fixture_forget_state(f);
+    weir_app_stats stats = fixture_run_until(f, 200);
     assert_int_equal(stats.records, 80);
-    job_stop(job);
     fixture_verify(f, 1);
     fixture_end(f);
 }
@@ -242,9 +209,7 @@ static void test_a_committed_offset_that_is_gone_is_told(void **state)
 {
     test_fixture *f = fixture_make(state, 1);
     fixture_send(f, 100);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 100);
-    job_stop(job);
+    fixture_run(f, 100);
     rd_kafka_t *producer = kafka_producer(f->bootstrap, NULL);
     for (int i = 0; i < 50; i++)
         kafka_send(producer, f->source, 0, "other", "1", 0);
@@ -253,12 +218,8 @@ static void test_a_committed_offset_that_is_gone_is_told(void **state)
     kafka_delete_records(f->bootstrap, f->source, 0, 150);
     fixture_send(f, 20);
     log_capture_start();
-    job = job_start(&f->config);
-    fixture_wait_committed(f, 170);
-    weir_app_stats stats;
-    job_figures(job, &stats);
+    weir_app_stats stats = fixture_run_until(f, 170);
     assert_int_equal(stats.records, 20);
-    job_stop(job);
     assert_true(log_captured("task.offset", "the committed offset 100 is gone"));
     log_capture_stop();
     fixture_verify(f, 1);

@@ -250,15 +250,11 @@ static void test_a_stop_during_recovery_is_clean(void **state)
     test_fixture *f = fixture_make(state, 2);
     f->config.options.commit_every = 20;
     fixture_send(f, 2000);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 2000);
-    job_stop(job);
-    char path[600];
-    snprintf(path, sizeof(path), "%s/%s", f->dir, f->group);
-    temp_dir_remove(path);
+    fixture_run(f, 2000);
+    fixture_forget_state(f);
     f->config.options.on_recovery = slow_down;
     f->config.options.on_recovery_arg = &slow;
-    job = job_start(&f->config);
+    test_job *job = job_start(&f->config);
     wait_until(recovers, &slow, 20000, "the recovery to begin");
     job_stop(job);
     slow.gate = 0;

@@ -31,9 +31,7 @@ static void test_the_job_counts_over_sasl_and_tls(void **state)
     fixture_send(f, 500);
     log_capture_start();
     weir_log_set_level(WEIR_LOG_TRACE);
-    test_job *job = job_start(&f->config);
-    job_wait_records(job, 500);
-    job_stop(job);
+    fixture_run(f, 500);
     assert_true(log_captured("task.run", f->source));
     assert_false(log_contains(f->broker->password));
     log_capture_stop();

@@ -173,51 +173,12 @@ static void test_a_newer_writer_fences_the_older_one(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------- bad input */
-
-/* Fails to open within a bounded time, and tells why. */
-static void assert_refused(const char *location, weir_status expected, const char *part)
-{
-    static const weir_option few_retries[] = {{"retry_timeout", "2"},
-                                              {"max_retries", "2"},
-                                              {"open_timeout", "8"},
-                                              {"open_max_retries", "0"},
-                                              {NULL, NULL}};
-    weir__database *database;
-    weir_error err;
-    int64_t began = weir__now_ms();
-    weir__database_config config = fixture_config("slatedb", location, few_retries);
-    weir_error_init(&err);
-    weir_status status = weir__database_open(&config, &database, &err);
-    print_message("%s after %lld ms: %s\n", weir_status_name(status),
-                  (long long)(weir__now_ms() - began), err.message);
-    assert_int_equal(status, expected);
-    assert_tells(&err, part);
-    assert_tells(&err, location);
-    assert_true(weir__now_ms() - began < 15000);
-}
-
-static char *take_variable(const char *name)
-{
-    const char *value = getenv(name);
-    char *copy = value != NULL ? strdup(value) : NULL;
-    assert_non_null(copy);
-    unsetenv(name);
-    return copy;
-}
-
-static void give_back(const char *name, char *value)
-{
-    setenv(name, value, 1);
-    free(value);
-}
-
 static void test_a_place_that_is_not_there_is_told(void **state)
 {
     (void)state;
     char location[64];
     snprintf(location, sizeof location, "%s://no-such-place/state", here->scheme);
-    assert_refused(location, WEIR_INVALID, "does not exist");
+    slatedb_assert_refused(location, WEIR_INVALID, "does not exist");
 }
 
 static void test_missing_credentials_are_told(void **state)
@@ -225,13 +186,13 @@ static void test_missing_credentials_are_told(void **state)
     (void)state;
     char *taken[4];
     for (size_t i = 0; here->credentials[i] != NULL; i++)
-        taken[i] = take_variable(here->credentials[i]);
+        taken[i] = slatedb_set_variable(here->credentials[i], NULL);
     /* Without, a machine of the cloud is asked for them; here nobody answers. */
     setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
-    assert_refused(location_of("state"), WEIR_IO, here->needed);
+    slatedb_assert_refused(location_of("state"), WEIR_IO, here->needed);
     unsetenv("HTTP_PROXY");
     for (size_t i = 0; here->credentials[i] != NULL; i++)
-        give_back(here->credentials[i], taken[i]);
+        slatedb_set_back(here->credentials[i], taken[i]);
 }
 
 static void test_wrong_credentials_are_told(void **state)
@@ -241,19 +202,19 @@ static void test_wrong_credentials_are_told(void **state)
         print_message("fake-gcs-server takes any\n");
         skip();
     }
-    char *key = take_variable("AZURE_STORAGE_ACCOUNT_KEY");
+    char *key = slatedb_set_variable("AZURE_STORAGE_ACCOUNT_KEY", NULL);
     setenv("AZURE_STORAGE_ACCOUNT_KEY", "d3Jvbmc=", 1);
-    assert_refused(location_of("state"), WEIR_PERMISSION, "check the credentials");
-    give_back("AZURE_STORAGE_ACCOUNT_KEY", key);
+    slatedb_assert_refused(location_of("state"), WEIR_PERMISSION, "check the credentials");
+    slatedb_set_back("AZURE_STORAGE_ACCOUNT_KEY", key);
 }
 
 static void test_a_server_that_is_down_is_told(void **state)
 {
     (void)state;
-    char *endpoint = take_variable(here->endpoint);
+    char *endpoint = slatedb_set_variable(here->endpoint, NULL);
     setenv(here->endpoint, here->nowhere, 1);
-    assert_refused(location_of("state"), WEIR_IO, "can be reached");
-    give_back(here->endpoint, endpoint);
+    slatedb_assert_refused(location_of("state"), WEIR_IO, "can be reached");
+    slatedb_set_back(here->endpoint, endpoint);
 }
 
 static int run_here(void)

@@ -15,55 +15,6 @@
 
 #define FENCING_ROUNDS 6
 
-static weir_status try_open(const char *location, const weir_option *options, weir_error *err)
-{
-    weir__database *database;
-    weir__database_config config = fixture_config("slatedb", location, options);
-    weir_error_init(err);
-    weir_status status = weir__database_open(&config, &database, err);
-    if (status == WEIR_OK)
-        fixture_close(database);
-    return status;
-}
-
-static const weir_option few_retries[] = {{"retry_timeout", "2"},
-                                          {"max_retries", "2"},
-                                          {"open_timeout", "8"},
-                                          {"open_max_retries", "0"},
-                                          {NULL, NULL}};
-
-/* Fails to open within a bounded time, and tells why. */
-static void assert_refused(const char *location, weir_status expected, const char *part)
-{
-    weir_error err;
-    int64_t began = weir__now_ms();
-    weir_status status = try_open(location, few_retries, &err);
-    print_message("%s after %lld ms: %s\n", weir_status_name(status),
-                  (long long)(weir__now_ms() - began), err.message);
-    assert_int_equal(status, expected);
-    assert_tells(&err, part);
-    assert_tells(&err, location);
-    assert_true(weir__now_ms() - began < 15000);
-}
-
-/* Sets a variable of the environment until it is set back. */
-static char *set_variable(const char *name, const char *value)
-{
-    const char *old = getenv(name);
-    char *copy = old != NULL ? strdup(old) : NULL;
-    if (value != NULL)
-        setenv(name, value, 1);
-    else
-        unsetenv(name);
-    return copy;
-}
-
-static void set_back(const char *name, char *old)
-{
-    setenv(name, old, 1);
-    free(old);
-}
-
 /* --------------------------------------------------------------------- what is kept */
 
 static void test_state_is_there_without_anything_local(void **state)
@@ -417,27 +368,27 @@ static void test_a_newer_writer_fences_the_older_one(void **state)
 static void test_a_bucket_that_is_not_there_is_told(void **state)
 {
     (void)state;
-    assert_refused("s3://no-such-bucket/state", WEIR_INVALID, "does not exist");
+    slatedb_assert_refused("s3://no-such-bucket/state", WEIR_INVALID, "does not exist");
 }
 
 static void test_missing_credentials_are_told(void **state)
 {
     (void)state;
-    char *key = set_variable("AWS_ACCESS_KEY_ID", NULL);
-    char *secret = set_variable("AWS_SECRET_ACCESS_KEY", NULL);
+    char *key = slatedb_set_variable("AWS_ACCESS_KEY_ID", NULL);
+    char *secret = slatedb_set_variable("AWS_SECRET_ACCESS_KEY", NULL);
     setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1", 1);
-    assert_refused(s3_location("state"), WEIR_IO, "AWS_ACCESS_KEY_ID");
+    slatedb_assert_refused(s3_location("state"), WEIR_IO, "AWS_ACCESS_KEY_ID");
     unsetenv("AWS_METADATA_ENDPOINT");
-    set_back("AWS_ACCESS_KEY_ID", key);
-    set_back("AWS_SECRET_ACCESS_KEY", secret);
+    slatedb_set_back("AWS_ACCESS_KEY_ID", key);
+    slatedb_set_back("AWS_SECRET_ACCESS_KEY", secret);
 }
 
 static void test_a_server_that_is_down_at_the_start_is_told(void **state)
 {
     (void)state;
-    char *endpoint = set_variable("AWS_ENDPOINT", "http://127.0.0.1:1");
-    assert_refused(s3_location("state"), WEIR_IO, "can be reached");
-    set_back("AWS_ENDPOINT", endpoint);
+    char *endpoint = slatedb_set_variable("AWS_ENDPOINT", "http://127.0.0.1:1");
+    slatedb_assert_refused(s3_location("state"), WEIR_IO, "can be reached");
+    slatedb_set_back("AWS_ENDPOINT", endpoint);
 }
 
 /* The last test: it takes the server away. */
@@ -446,7 +397,7 @@ static void test_a_server_that_goes_away_fails_writes_and_all_after_them(void **
     bool *has_server = *state;
     weir_error err;
     int64_t began;
-    weir__database *database = fixture_open("slatedb", s3_location("away/0"), few_retries);
+    weir__database *database = fixture_open("slatedb", s3_location("away/0"), slatedb_few_retries);
     assert_int_equal(fixture_put(database, "before", "1", NULL), WEIR_OK);
     s3_stop();
     *has_server = false;
