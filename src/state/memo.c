@@ -63,8 +63,7 @@ void weir__memos_flushed(weir_partition *partition, weir__memos *memos)
 static bool is_last(const weir__memos *memos, weir_slice key)
 {
     const weir__update *last = memos->last;
-    return last && last->key_size == key.size &&
-           (key.size == 0 || memcmp(last->key, key.data, key.size) == 0);
+    return last && last->key_size == key.size && weir__key_equal(last->key, key.data, key.size);
 }
 
 /* The memo of the committed state, if the record cache has it and it is worth something. */

@@ -212,7 +212,7 @@ static slot *table_find(const weir__record_cache *cache, weir_cf cf, weir_slice 
             continue;
         const record *rec = record_at(cache, cache->slots[at].ref);
         if (rec->key_size == key.size && rec->cf == cf &&
-            (key.size == 0 || memcmp(rec->bytes, key.data, key.size) == 0))
+            weir__key_equal(rec->bytes, key.data, key.size))
             return &cache->slots[at];
     }
     return NULL;

@@ -12,6 +12,7 @@
 #ifndef WEIR_STATE_RECORD_CACHE_H
 #define WEIR_STATE_RECORD_CACHE_H
 
+#include <string.h>
 #include <weir/state.h>
 
 typedef struct weir__record_cache weir__record_cache;
@@ -32,6 +33,21 @@ void weir__record_cache_clear(weir__record_cache *cache);
 
 /* The hash that all functions below and the update cache take, computed once a call. */
 uint64_t weir__record_hash(weir_cf cf, weir_slice key);
+
+/* Whether two keys of one size are the same. Most are short. */
+static inline bool weir__key_equal(const void *a, const void *b, size_t size)
+{
+    uint64_t of_a[2];
+    uint64_t of_b[2];
+    if (size < sizeof(uint64_t) || size > sizeof of_a)
+        return size == 0 || memcmp(a, b, size) == 0;
+    size_t last = size - sizeof(uint64_t);
+    memcpy(&of_a[0], a, sizeof(uint64_t));
+    memcpy(&of_b[0], b, sizeof(uint64_t));
+    memcpy(&of_a[1], (const uint8_t *)a + last, sizeof(uint64_t));
+    memcpy(&of_b[1], (const uint8_t *)b + last, sizeof(uint64_t));
+    return ((of_a[0] ^ of_b[0]) | (of_a[1] ^ of_b[1])) == 0;
+}
 
 /* Whether all that was ever put is still there: nothing had to go, was too big, or was cleared. */
 bool weir__record_cache_is_whole(const weir__record_cache *cache);

@@ -70,7 +70,7 @@ weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf c
             continue;
         weir__update *update = cache->slots[at].update;
         if (update->key_size == key.size && update->cf == cf &&
-            (key.size == 0 || memcmp(update->key, key.data, key.size) == 0))
+            weir__key_equal(update->key, key.data, key.size))
             return update;
     }
     return NULL;
