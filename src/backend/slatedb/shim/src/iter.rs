@@ -16,7 +16,7 @@ use crate::scan::Scan;
 use crate::writer::Writer;
 use crate::{Engine, Handle, Slice, Snapshot};
 
-const FIRST_BLOCK_ITEMS: usize = 16;
+const FIRST_BLOCK_ITEMS: usize = 4;
 const BLOCK_ITEMS: usize = 1024;
 const BLOCK_BYTES: usize = 256 * 1024;
 const READ_AHEAD_BYTES: usize = 64 * 1024;

@@ -24,8 +24,9 @@ use crate::block::{Row, Rows};
 use crate::error::Fail;
 use crate::queue::{Queue, View};
 
-/// Rows that are read at a time.
-const READ_ROWS: usize = 256;
+/// Rows that a scan reads at first, as many want no more, and at most at a time.
+pub const FIRST_ROWS: usize = 8;
+pub const READ_ROWS: usize = 256;
 const READ_BYTES: usize = 64 * 1024;
 
 /// A key, and the number of the batch that changed it: the newest of a key comes first.
@@ -150,8 +151,8 @@ impl Recent {
         state.ordered = state.last;
     }
 
-    /// The first rows between two places, in reverse the last, of batches up to number `newest`; and
-    /// if there may be more of them, the place of the one looked at last. None: rows were dropped
+    /// The first rows between two places, in reverse the last, of batches up to number `newest`, `most`
+    /// of them; and if there may be more, the place of the one looked at last. None: rows were dropped
     /// that tables which hold all up to `stored` do not have.
     pub fn read(
         &self,
@@ -159,6 +160,7 @@ impl Recent {
         reverse: bool,
         newest: u64,
         stored: u64,
+        most: usize,
         rows: &mut Rows,
     ) -> Option<Option<Place>> {
         rows.clear();
@@ -176,7 +178,7 @@ impl Recent {
                 });
             }
             let (count, bytes) = rows.size();
-            let is_full = count == READ_ROWS || bytes >= READ_BYTES;
+            let is_full = count == most || bytes >= READ_BYTES;
             if is_full {
                 last = Some(place.clone());
             }

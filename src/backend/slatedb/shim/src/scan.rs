@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::block::{Block, Rows};
 use crate::error::{Fail, KIND_IO};
-use crate::recent::Place;
+use crate::recent::{Place, FIRST_ROWS, READ_ROWS};
 use crate::table::{Table, Tables, Version};
 
 /// Lower inclusive, upper exclusive.
@@ -130,8 +130,8 @@ impl Blocks {
 
 /// Where the rows of a source come from.
 enum Feed {
-    /// All behind the place.
-    Recent(Option<Place>),
+    /// All behind the place, so many rows at a time.
+    Recent { last: Option<Place>, most: usize },
     /// Tables whose keys follow each other, in the order of the scan.
     Tables {
         waiting: vec::IntoIter<Arc<Table>>,
@@ -229,7 +229,10 @@ impl Scan {
             let info = &table.handle.info;
             range.touches(info.first_entry.as_ref(), info.last_entry.as_ref())
         };
-        let mut sources = vec![Source::new(Feed::Recent(None))];
+        let mut sources = vec![Source::new(Feed::Recent {
+            last: None,
+            most: FIRST_ROWS,
+        })];
         for table in self.version.l0.iter().filter(wanted) {
             sources.push(Source::of_tables(vec![table.clone()], range.reverse));
         }
@@ -339,12 +342,13 @@ impl Scan {
         let Source { feed, rows, ended } = &mut self.sources[i];
         let (waiting, open) = match feed {
             Feed::Tables { waiting, open } => (waiting, open),
-            Feed::Recent(last) => {
+            Feed::Recent { last, most } => {
                 let between = self.range.places(last.take());
                 let (newest, stored) = (self.newest, self.version.stored);
                 let recent = &self.tables.recent;
-                match recent.read(between, self.range.reverse, newest, stored, rows) {
+                match recent.read(between, self.range.reverse, newest, stored, *most, rows) {
                     Some(behind) => {
+                        *most = (*most * 4).min(READ_ROWS);
                         *ended = behind.is_none();
                         *last = behind;
                     }
