@@ -83,14 +83,17 @@ static weir__update *recall(const weir_partition *partition, weir__memos *memos,
                                   memos->size);
 }
 
-void weir__memo_prefetch(const weir_partition *partition, const weir__memos *memos, weir_slice key)
+static void prefetch_place(const weir_partition *partition, const weir__memos *memos, uint64_t hash)
 {
-    if (is_last(memos, key))
-        return;
-    uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
     weir__update_cache_prefetch_slot(&memos->all, hash);
     if (partition->cache)
         weir__record_cache_prefetch(partition->cache, hash);
+}
+
+void weir__memo_prefetch(const weir_partition *partition, const weir__memos *memos, weir_slice key)
+{
+    if (!is_last(memos, key))
+        prefetch_place(partition, memos, weir__record_hash(WEIR__CF_MEMO, key));
 }
 
 weir__memo *weir__memo_peek(const weir_partition *partition, weir__memos *memos, weir_slice key)
@@ -122,9 +125,7 @@ void weir__memos_expect(const weir_partition *partition, weir__memos *memos, wei
 {
     uint64_t hash = weir__record_hash(WEIR__CF_MEMO, key);
     memos->expected[memos->expected_count++ % WEIR__EXPECTED] = hash;
-    weir__update_cache_prefetch_slot(&memos->all, hash);
-    if (partition->cache)
-        weir__record_cache_prefetch(partition->cache, hash);
+    prefetch_place(partition, memos, hash);
     if (memos->expected_count <= 2 * STEP)
         return;
     hash = expected_at(memos, 1 + STEP);
@@ -138,7 +139,8 @@ void weir__memos_expect(const weir_partition *partition, weir__memos *memos, wei
     if (!update)
         return;
     const weir__memo *memo = weir__memo_of(update);
-    __builtin_prefetch(memo->mark);
+    if (memo->mark)
+        weir__update_prefetch(memo->mark);
     if (memos->expect)
         memos->expect(memo);
 }

@@ -581,7 +581,7 @@ void weir__record_cache_clear(weir__record_cache *cache)
         if (cache->memory[i])
             page_memory_free(cache, i);
     }
-    weir__large_free(cache->slots, cache->slots ? (cache->mask + 1) * sizeof(slot) : 0);
+    weir__large_free(cache->slots, (cache->mask + 1) * sizeof(slot));
     cache->slots = NULL;
     cache->mask = 0;
     cache->count = 0;

@@ -33,8 +33,10 @@ static weir_status gather_value(weir_partition *partition, weir__recovery_ttl *t
         return weir__update_cache_set(gathered, WEIR_CF_DEFAULT, record->key, hash, &record->value);
     uint8_t never[WEIR__TTL_STAMP_SIZE];
     weir__ttl_stamp(never, WEIR__TTL_NEVER);
-    return weir__update_cache_set_with_head(gathered, WEIR_CF_DEFAULT, record->key, hash,
-                                            weir_slice_of(never, sizeof never), record->value);
+    return weir__update_cache_put(gathered, WEIR_CF_DEFAULT, record->key, hash,
+                                  weir_slice_of(never, sizeof never), &record->value, 0)
+               ? WEIR_OK
+               : WEIR_NO_MEMORY;
 }
 
 weir_status weir__recovery_gather(weir_partition *partition, weir__recovery_ttl *ttl,

@@ -137,14 +137,13 @@ static weir_status set_minimum(weir_txn *txn, weir_slice prefix, weir__stamped_m
     if (memo->base.mark) {
         status = weir__txn_put_again(txn, memo->base.mark, &value, err);
     } else {
-        size_t count = txn->updates.count;
         weir__buffer_clear(key);
         if (weir__buffer_append(key, prefix.data, prefix.size) ||
             weir__buffer_append_str(key, WEIR__MINIMUM_NAME))
             return weir__stamped_no_memory(txn, err);
-        status = (is_stored ? weir__txn_put_stored : weir__txn_put)(
-            txn, WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS, weir__buffer_slice(key), &value, err);
-        memo->base.mark = weir__txn_added(txn, count);
+        status = (is_stored ? weir__txn_put_stored : weir__txn_put_at)(
+            txn, WEIR__CF_MIN_ELIGIBLE_TIMESTAMPS, weir__buffer_slice(key), &value,
+            &memo->base.mark, err);
     }
     if (status)
         return status;

@@ -448,17 +448,17 @@ weir_status weir__txn_put(weir_txn *txn, weir_cf cf, weir_slice key, const weir_
                           weir_error *err)
 {
     weir__update *update;
-    return change(txn, cf, key, value, WEIR__TTL_NEVER, &update, err);
+    return weir__txn_put_at(txn, cf, key, value, &update, err);
 }
 
 weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
-                                 weir_error *err)
+                                 weir__update **update, weir_error *err)
 {
     size_t count = txn->updates.count;
-    weir_status status = weir__txn_put(txn, cf, key, value, err);
-    weir__update *added = weir__txn_added(txn, count);
-    if (added)
-        added->is_stored = true;
+    weir_status status = weir__txn_put_at(txn, cf, key, value, update, err);
+    bool is_added = txn->updates.count > count; /* one that was there says more */
+    if (!status && is_added)
+        (*update)->is_stored = true;
     return status;
 }
 

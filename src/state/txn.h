@@ -107,16 +107,10 @@ weir_status weir__txn_put_again(weir_txn *txn, weir__update *update, const weir_
 /* As weir__txn_get of what was changed in this transaction, which is STARTED. The store is none
  * with TTL. */
 weir_status weir__txn_get_change(weir_txn *txn, const weir__update *update, weir_slice *value);
-/* The change that the put before this has made anew, when there were `count` changes; NULL: it
- * has changed one of them. */
-static inline weir__update *weir__txn_added(const weir_txn *txn, size_t count)
-{
-    return txn->updates.count > count ? txn->updates.updates[count] : NULL;
-}
-/* As weir__txn_put of what the key holds in the database, as this transaction knows it: for the
+/* As weir__txn_put_at of what the key holds in the database, as this transaction knows it: for the
  * changelog alone. */
 weir_status weir__txn_put_stored(weir_txn *txn, weir_cf cf, weir_slice key, const weir_slice *value,
-                                 weir_error *err);
+                                 weir__update **change, weir_error *err);
 /* A set with an expiry; WEIR__TTL_NEVER: the same as weir__txn_set. */
 weir_status weir__txn_set_expiring(weir_txn *txn, weir_cf cf, weir_slice key, weir_slice value,
                                    uint64_t expiry, weir_error *err);

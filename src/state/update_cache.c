@@ -241,8 +241,9 @@ weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value)
 {
-    content what = content_of(weir_slice_of(NULL, 0), value);
-    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
+    return weir__update_cache_put(cache, cf, key, hash, weir_slice_of(NULL, 0), value, 0)
+               ? WEIR_OK
+               : WEIR_NO_MEMORY;
 }
 
 weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
@@ -250,13 +251,6 @@ weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *u
 {
     content what = content_of(weir_slice_of(NULL, 0), value);
     return change(cache, update, &what) ? WEIR_OK : WEIR_NO_MEMORY;
-}
-
-weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
-                                             uint64_t hash, weir_slice head, weir_slice value)
-{
-    content what = content_of(head, &value);
-    return set(cache, cf, key, hash, &what) ? WEIR_OK : WEIR_NO_MEMORY;
 }
 
 void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,

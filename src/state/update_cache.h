@@ -107,18 +107,14 @@ weir__update *weir__update_cache_find(const weir__update_cache *cache, weir_cf c
 /* Sets (value NULL: deletes). Copies key and value. WEIR_NO_MEMORY leaves all as it was. */
 weir_status weir__update_cache_set(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                    uint64_t hash, const weir_slice *value);
-/* As set, with the value head ∥ value; returns the change, whose value has room for `room` bytes
- * if it is a new one. NULL: no memory. */
+/* As set, with the value head ∥ value, of which value may be what the key holds now; returns the
+ * change, whose value has room for `room` bytes if it is a new one. NULL: no memory. */
 weir__update *weir__update_cache_put(weir__update_cache *cache, weir_cf cf, weir_slice key,
                                      uint64_t hash, weir_slice head, const weir_slice *value,
                                      size_t room);
 /* As set, for a change that is there. */
 weir_status weir__update_cache_change(weir__update_cache *cache, weir__update *update,
                                       const weir_slice *value);
-/* As set with the value head ∥ value, without anybody having to join them first. value may be
- * what the key holds now. */
-weir_status weir__update_cache_set_with_head(weir__update_cache *cache, weir_cf cf, weir_slice key,
-                                             uint64_t hash, weir_slice head, weir_slice value);
 /* Whoever puts all changes into the record cache, one after the other, says so before each: those
  * that come next are on their way then. */
 void weir__update_cache_prefetch(const weir__update_cache *cache, size_t at,

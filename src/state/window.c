@@ -132,11 +132,7 @@ static weir_status mark_put(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_
     weir_status status = mark_key(txn, cf, prefix, &key, err);
     if (status)
         return status;
-    size_t count = txn->updates.count;
-    status = weir__txn_put_at(txn, cf, key, &value, change, err);
-    if (!status && is_stored && weir__txn_added(txn, count))
-        (*change)->is_stored = true;
-    return status;
+    return (is_stored ? weir__txn_put_stored : weir__txn_put_at)(txn, cf, key, &value, change, err);
 }
 
 weir_status weir__window_mark_set(weir_txn *txn, weir_cf cf, weir_slice prefix, int64_t mark,

@@ -129,17 +129,12 @@ void weir__window_memo_remove(weir__window_memo *memo, int64_t start, int64_t en
     }
 }
 
-/* A value follows the key of its change closely. */
 void weir__window_memo_expect(const weir__memo *base)
 {
     const weir__window_memo *memo = (const weir__window_memo *)(const void *)base;
-    if (base->mark)
-        __builtin_prefetch((const char *)base->mark + 64);
     for (uint32_t i = 0; i < base->count; i++) {
-        if (!memo->spans[i].change)
-            continue;
-        __builtin_prefetch(memo->spans[i].change);
-        __builtin_prefetch((const char *)memo->spans[i].change + 64);
+        if (memo->spans[i].change)
+            weir__update_prefetch(memo->spans[i].change);
     }
 }
 
