@@ -279,15 +279,21 @@ static void test_a_value_that_has_expired_as_it_comes_is_swept_later(void **stat
                 "default/a=\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff3\n");
 }
 
+/* Sets b at T + 1000, and then a key at T with a TTL that is over by that time. */
+static void set_over_by_now(harness *h, const char *key, const char *value)
+{
+    weir_txn *txn = begin_at(h, T + 1000);
+    set(txn, "b", "1");
+    weir_txn_set_event_time(txn, T);
+    set_ttl(txn, key, value, 1000);
+    harness_commit(h, txn, 0);
+}
+
 static void test_a_value_that_is_set_again_with_an_expiry_that_is_over_is_swept_later(void **state)
 {
     harness *h = *state;
     put_ttl(h, T, "a", "1", 1000);
-    weir_txn *txn = begin_at(h, T + 1000);
-    set(txn, "b", "1");
-    weir_txn_set_event_time(txn, T);
-    set_ttl(txn, "a", "late", 1000);
-    harness_commit(h, txn, 0);
+    set_over_by_now(h, "a", "late");
     assert_at(h, T, "ab", "b=1 ");
     put(h, T, "b", "2");
     assert_dump(h,
@@ -681,11 +687,7 @@ static void test_an_entry_that_a_recovery_left_behind_and_a_change_needs_again_s
     harness_recover(h, WEIR_OFFSET_NONE);
     assert_at(h, T + 4999, "a", "a=2 ");
 
-    weir_txn *txn = begin_at(h, T + 1000);
-    set(txn, "b", "1");
-    weir_txn_set_event_time(txn, T);
-    set_ttl(txn, "a", "3", 1000);
-    harness_commit(h, txn, 0);
+    set_over_by_now(h, "a", "3");
     put(h, T, "b", "2");
     assert_dump(h,
                 "__ttl_system__/__ttl_migration_done__=\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\n"
